@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...errors import error_line
+from .colours import in_srgb, stated_change
 from .contents import START_BYTES, not_the_file
 
 ENDINGS = frozenset(
@@ -48,11 +49,23 @@ _PROFILE, _KIND = 34675, 254
 """Tags of TIFF."""
 _REDUCED = 1
 """What `_KIND` says of a small copy of another picture in the file."""
+_PIXELS_FOLLOW = 0xDA
+"""Of JPEG: the mark before them."""
 _SIGNED = 2
 """What `_SAMPLES` says of whole numbers with a sign."""
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PACKED = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 """Formats whose decoders make grey or garbage of what lacks."""
+_PLAIN = ("BMP", "PPM", "TIFF")
+"""Formats that keep pixels as they are, so that what lacks is black."""
+_HOLE_ROWS, _HOLE_SHARE = 3, 0.02
+"""Black rows behind a row that is cut off, and how much of it is at least."""
+_LIGHT_ABOVE, _NOT_BLACK = 0.9, 32
+"""How much of the row above is light, and what part of white: margins of JPEG are hardly black."""
+_BLOCK, _SECTOR = 4096, 512
+"""In bytes: what is copied at once, and the steps in which disks and programs count."""
+_HEAD_BYTES = 2**16
+"""Of a picture's file, in which it says what its colours are."""
 _HALF_COPY = 64
 """Zeros in a row that no camera writes behind a picture's last bytes."""
 _FILM = re.compile(rb"ftyp(?:mp4|iso|qt )")
@@ -81,6 +94,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
             picture: Image.Image = opened
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
+            change = stated_change(opened, _start_of(source, _HEAD_BYTES))
             tags = dict(getattr(opened, "tag_v2", {}))
             if int(tags.get(_KIND, 0)) & _REDUCED:
                 raise ValueError("its first picture is a preview, as in raw files: save it as JPEG")
@@ -88,12 +102,16 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
                 picture = _deep_tiff(source)
             elif mode in ("RGB", "L"):
                 picture = _with_all_bits(opened, source)
+            if opened.format in _PLAIN and _has_hole(np.asarray(picture)):
+                raise ValueError("zeros from the middle of a row on: half a copy")
             ImageOps.exif_transpose(picture, in_place=True)
             picture.load()
             if opened.format in _PACKED and _ends_in_zeros(source):
                 raise ValueError("zeros at its end: half a copy")
+            if opened.format in _PACKED and _lacks_blocks(source):
+                raise ValueError("zeros between its pixels: a part was never copied")
             if mode in ("RGB", "L"):
-                return _in_srgb(_eight_bits(picture, tags)).convert(mode)
+                return in_srgb(_eight_bits(picture, tags), change).convert(mode)
             return picture.convert(mode) if mode else picture.copy()
     except FileNotFoundError:
         raise
@@ -103,7 +121,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
         try:
             deep = _deep_tiff(source)
             ImageOps.exif_transpose(deep, in_place=True)
-            return _in_srgb(deep).convert(mode or "RGB")
+            return in_srgb(deep, None).convert(mode or "RGB")
         except Exception as error:  # as below
             raise ValueError(error_line(error)) from error
     except Exception as error:  # decoders raise whatever a damaged field leads to
@@ -230,7 +248,8 @@ def _deep_tiff(source: Path | bytes) -> Image.Image:
             raise ValueError("a TIFF without a picture") from None
         if page.imagewidth * page.imagelength > MOST_PIXELS:
             raise ValueError(f"{page.imagewidth} x {page.imagelength} pixels are too many")
-        values, kind = np.asarray(page.asarray()), page.photometric.name
+        values = np.asarray(page.asarray())
+        kind = getattr(page.photometric, "name", str(page.photometric))
         if kind not in ("MINISBLACK", "MINISWHITE", "RGB") or not set(page.axes) <= set("YXS"):
             raise ValueError(f"a TIFF of {kind} {values.dtype} {values.shape} is not read")
         orientation = page.tags[_ORIENTATION].value if _ORIENTATION in page.tags else 1
@@ -256,25 +275,6 @@ def _without_log(library: str) -> Iterator[None]:
         logger.disabled = before
 
 
-def _in_srgb(picture: Image.Image) -> Image.Image:
-    """A picture by its colour profile; as it is without one, or one that cannot be used."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "RGBX", "CMYK", "L", "LA", "P"):
-        return picture
-    # Here: most pictures have no profile.
-    from PIL import ImageCms
-
-    with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" not in ImageCms.getProfileDescription(own):
-            flat = "L" if picture.mode == "LA" else "RGB"
-            plain = picture if picture.mode in ("RGB", "CMYK", "L") else picture.convert(flat)
-            to = ImageCms.createProfile("sRGB")
-            changed = ImageCms.profileToProfile(plain, own, to, outputMode="RGB")
-            return changed if changed is not None else picture
-    return picture
-
-
 def _ends_in_zeros(source: Path | bytes) -> bool:
     """Whether a file of `_PACKED` ends in zeros where a copy was broken off."""
     content = source if isinstance(source, bytes) else source.read_bytes()
@@ -285,11 +285,53 @@ def _ends_in_zeros(source: Path | bytes) -> bool:
     return lost and not _FILM.search(whole)
 
 
-def _start_of(source: Path | bytes) -> bytes:
+def _has_hole(picture: NDArray[np.generic]) -> bool:
+    """Whether rows of zeros begin within a row, below one that is light there.
+
+    Black margins and night begin elsewhere: with a row, or where it was dark already.
+    """
+    planes = np.moveaxis(np.atleast_3d(picture), 2, 0)[:3]
+    # Windows' bitmaps are written from below.
+    return any(_breaks_off(rows) for plane in planes for rows in (plane, plane[::-1]))
+
+
+def _breaks_off(plane: NDArray[np.generic]) -> bool:
+    filled = plane.any(axis=1)
+    # The rows after which there are so many without anything.
+    last = filled[1:-_HOLE_ROWS].copy()
+    for step in range(1, _HOLE_ROWS + 1):
+        last &= ~filled[1 + step : len(filled) - _HOLE_ROWS + step]
+    for row in np.flatnonzero(last) + 1:
+        ends = int(np.flatnonzero(plane[row])[-1]) + 1
+        above = plane[row - 1, ends:]
+        if len(above) <= _HOLE_SHARE * plane.shape[1]:
+            continue
+        if (above > plane.max() / _NOT_BLACK).mean() > _LIGHT_ABOVE:
+            return True
+    return False
+
+
+def _lacks_blocks(source: Path | bytes) -> bool:
+    """Whether whole sectors of zeros stand among packed pixels, as in a download with gaps."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    at, end = 0, len(content)
+    if content.startswith(b"\xff\xd8"):
+        # Before and behind a JPEG's pixels cameras keep notes and leave room.
+        at = 2
+        while content[at : at + 1] == b"\xff" and content[at + 1] != _PIXELS_FOLLOW:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        end = max(content.find(b"\xff\xd9", at), 0) or end
+    start = content.find(b"\0" * _BLOCK, at, end)
+    behind = content[start:].lstrip(b"\0")
+    # Flat colour may be zeros too, of any place and length.
+    return start > 0 and start % _SECTOR == 0 and (len(content) - len(behind)) % _SECTOR == 0
+
+
+def _start_of(source: Path | bytes, length: int = START_BYTES) -> bytes:
     if isinstance(source, bytes):
-        return source[:START_BYTES]
+        return source[:length]
     with source.open("rb") as file:
-        return file.read(START_BYTES)
+        return file.read(length)
 
 
 def _why_unidentified(source: Path | bytes) -> str:

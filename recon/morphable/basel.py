@@ -26,9 +26,9 @@ from .basel_landmarks import (
     read_crop,
     read_named_points,
 )
+from .checks import MILLIMETRES
 from .complete import (
     BRIGHTEST,
-    MILLIMETRES,
     colours_of_bytes,
     complete_model,
     deviations_of,

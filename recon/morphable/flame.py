@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ...errors import FacebenchError
 from ..files.pickled_arrays import read_pickled_arrays
 from ..files.tables import read_npz_arrays
-from .complete import MILLIMETRES, complete_model
+from .checks import MILLIMETRES
+from .complete import complete_model
 from .landmarks import read_landmark_table
 from .load import FileKind, kind_of
 from .model import MorphableModel

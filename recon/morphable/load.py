@@ -22,7 +22,8 @@ from ..files.contents import START_BYTES, not_the_file
 from ..files.tables import read_npz_arrays
 from ..files.writing import atomic_write
 from . import EMBEDDED, HUMAN, PACKAGED_MODELS, PROCEDURAL
-from .complete import MILLIMETRES, complete_model
+from .checks import MILLIMETRES
+from .complete import complete_model
 from .ict import is_ict_folder, read_ict
 from .model import MorphableModel
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FacebenchError
-from .complete import MILLIMETRES, complete_model, deviations_of, modes, points
+from .checks import MILLIMETRES
+from .complete import complete_model, deviations_of, modes, points
 from .landmarks import read_landmark_table
 from .load import FileKind, expect_kind
 from .model import Float32Array, MorphableModel

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-import os
-import struct
 from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from ...errors import one_line
 from ..files.contents import START_BYTES, not_the_file
 from ..files.stores import address_of, open_content, open_ranged
+from .shown import FrameView, deinterlaced
+from .whole import count_skipped, is_cut_matroska
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8192 x 4320, the largest that cameras film."""
@@ -30,27 +28,12 @@ _FORMATS = ("mov", "avi", "mpeg", "mpegvideo", "mpegts", "mjpeg", "jpeg_pipe", "
 """By FFmpeg's names. It tells formats by content, and some of those are lists of other files and
 addresses, which it would read."""
 
-LONGEST_SIDE = 4096
-"""Frames are decoded to no more: a face that fills an eighth of them has as many pixels as any
-network or texture takes."""
 CHUNK_FRAMES = 32
 CHUNK_BYTES = 64 * 2**20
 """A chunk has 32 frames, or as many as fit into 64 MiB of RGB where frames are large."""
 
-_UNSPECIFIED = 2
-"""FFmpeg's number of a colour matrix that a file does not name."""
-_PQ, _HLG = 16, 18
-"""FFmpeg's numbers of the curves of high dynamic range, in which telephones film."""
-_WHITE = 203.0
-"""Luminance of paper in such films, cd/m². Source: ITU-R BT.2408."""
-_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
-_FROM_BT2020 = np.array(
-    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
-)
-"""Their primaries as those of sRGB, in light. Source: ITU-R BT.2087."""
-_UPRIGHT = (1, 0, 0, 1)
-
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_BROADCAST = ("mpegts", "mpeg")
+"""Formats without a header, in which frames have equal steps of time."""
 
 
 def open_video(path: Path) -> av.container.InputContainer:
@@ -168,93 +151,6 @@ def read_chunks(
         yield Chunk(clip_id, 0, True, nothing, 0, video.reason or "the video has no frames")
 
 
-@dataclass(frozen=True)
-class FrameView:
-    """How the pixels of a frame become a picture.
-
-    Attributes:
-        width, height: to which it is scaled, before it is turned: with square pixels.
-        scale: pixels of the picture for one of the file's.
-        matrix: a, b, c, d of the display matrix by sign: (p, q) comes to (a p + c q, b p + d q).
-    """
-
-    width: int
-    height: int
-    scale: float
-    matrix: tuple[int, int, int, int]
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame, aspect: Fraction | None) -> FrameView:
-        """By the frame's size, its display matrix and the shape of its pixels (width / height)."""
-        width, height = float(frame.width), float(frame.height)
-        if aspect and 0.1 < aspect < 10 and aspect != 1:
-            # The side that is short of pixels is filled up: none are thrown away.
-            width, height = (width * aspect, height) if aspect > 1 else (width, height / aspect)
-            width, height = 2 * round(width / 2), 2 * round(height / 2)
-        scale = min(1.0, LONGEST_SIDE / max(width, height))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        return cls(*size, scale, _display_signs(frame))
-
-    def apply(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) RGB."""
-        # Players take high definition that names no matrix for that of its television.
-        is_high = frame.width >= 1280 or frame.height > 576
-        untold = is_high and not frame.format.is_rgb and frame.colorspace == _UNSPECIFIED
-        is_wide = frame.color_trc in (_PQ, _HLG)
-        image = frame.to_ndarray(
-            format="rgb48le" if is_wide else "rgb24",
-            width=self.width,
-            height=self.height,
-            src_colorspace=Colorspace.ITU709 if untold else None,
-        )
-        if is_wide:
-            # In strips: of a large frame's light alone there are a hundred megabytes.
-            strips = np.array_split(image, math.ceil(image.size / 2**22))
-            image = np.concatenate([_to_standard_range(s, int(frame.color_trc)) for s in strips])
-        a, b, c, d = self.matrix
-        if b and c:
-            image = image.transpose(1, 0, 2)[:: b or 1, :: c or 1]
-        else:
-            image = image[:: d or 1, :: a or 1]
-        return np.ascontiguousarray(image)
-
-
-@cache
-def _light_of_codes(curve: int) -> NDArray[np.float32]:
-    """Light (4096,) that 12 bits of a curve of high dynamic range stand for; of HLG the scene's.
-
-    Source: ITU-R BT.2100, tables 4 and 5.
-    """
-    code = np.arange(4096, dtype=np.float32) / 4095
-    if curve == _HLG:
-        bright = np.exp((code - 0.55991073) / 0.17883277) + 0.28466892
-        return np.where(code <= 0.5, code**2 / 3, bright / 12)
-    root = code ** (32 / 2523)
-    light = (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (8192 / 1305)
-    return np.asarray(light * 10000 / _WHITE, np.float32)
-
-
-def _to_standard_range(image: NDArray[np.uint16], curve: int) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) of BT.2100 as sRGB; what is brighter than paper becomes white."""
-    light = _light_of_codes(curve)[image >> 4]
-    if curve == _HLG:  # as a screen of 1,000 cd/m² shows it
-        light = light * (light @ _LUMINANCE)[..., None] ** 0.2 * (1000 / _WHITE)
-    light = np.clip(light @ _FROM_BT2020.T, 0, 1)
-    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.asarray(255 * coded + 0.5, np.uint8)
-
-
-def _display_signs(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """The display matrix as the nearest of the eight that only turn by right angles and mirror."""
-    data = next((item for item in frame.side_data if item.type.name == "DISPLAYMATRIX"), None)
-    if data is None:
-        return _UPRIGHT
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data)[:36])
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return (-1 if a < 0 else 1, 0, 0, -1 if d < 0 else 1)
-    return (0, -1 if b < 0 else 1, -1 if c < 0 else 1, 0)
-
-
 def main_stream(container: av.container.InputContainer) -> av.VideoStream:
     """The film among a file's video streams: no cover picture, the default one, else the largest.
 
@@ -273,7 +169,8 @@ class _Video:
     def __init__(self, path: Path) -> None:
         self.reason = ""
         self._path = path
-        self._bad = self._corrupt = self._unconverted = self._hidden = 0
+        self._bad = self._corrupt = self._unconverted = self._hidden = self._decoded = 0
+        self._times: list[float] = []
         self._aspect: Fraction | None = None
         self._cut = False
         self._began = 0.0
@@ -289,18 +186,15 @@ class _Video:
         read = promised = 0
         try:
             with open_video(self._path) as container:
-                self._cut = _is_cut_matroska(self._path)
+                self._cut = is_cut_matroska(self._path)
                 stream = main_stream(container)
                 stream.codec_context.thread_count = 1
                 self._aspect = stream.sample_aspect_ratio
                 promised = stream.frames
-                for frame in self._decode(container, stream):
+                for frame in deinterlaced(self._decode(container, stream)):
                     if not read:
                         self._began = frame.time or 0.0
                     read += 1
-                    if container.format.name == "avi" and frame.pts is not None:
-                        # Where a frame lasts longer AVI counts empty ones, which are none.
-                        self._hidden = max(self._hidden, frame.pts + 1 - read)
                     yield frame
         except (av.FFmpegError, OSError, ValueError, IndexError, OverflowError) as error:
             self.reason = f"{one_line(self._path.name)} cannot be read: {_plain(error)}"
@@ -317,10 +211,20 @@ class _Video:
             except av.InvalidDataError:
                 self._bad += 1
                 continue
-            pictures = [frame for frame in frames if isinstance(frame, av.VideoFrame)]
-            # Packets are not asked: films that were put together jump in their numbers unharmed.
-            self._corrupt += sum(frame.is_corrupt for frame in pictures)
-            yield from pictures
+            for frame in frames:
+                if isinstance(frame, av.VideoFrame):
+                    self._note(frame, container.format.name)
+                    yield frame
+
+    def _note(self, frame: av.VideoFrame, container: str) -> None:
+        # Packets are not asked: films that were put together jump in their numbers unharmed.
+        self._corrupt += frame.is_corrupt
+        self._decoded += 1
+        if container == "avi" and frame.pts is not None:
+            # Where a frame lasts longer AVI counts empty ones, which are none.
+            self._hidden = max(self._hidden, frame.pts + 1 - self._decoded)
+        if container in _BROADCAST and frame.time is not None:
+            self._times.append(frame.time)
 
     def view(self, frame: av.VideoFrame) -> FrameView:
         """How a frame is to be shown."""
@@ -354,23 +258,10 @@ class _Video:
         if read < promised:
             return f"{name} ends early: its header tells of {promised} frames, {read} read"
         # A decoder marks what it patched up, and not what refers to that.
-        patched = f"{name}: frames are damaged, at least {self._corrupt} of {read}"
-        return patched if self._corrupt else ""
-
-
-def _is_cut_matroska(path: Path) -> bool:
-    """Whether a Matroska file is shorter than its segment, whose frames no header counts."""
-    with open_content(path) as file:
-        start = file.read(4096)
-        length = file.seek(0, os.SEEK_END)
-    at = start.find(_SEGMENT) + len(_SEGMENT)
-    if not start.startswith(_EBML) or at < len(_SEGMENT) or at + 8 > len(start):
-        return False
-    # The leading zeros of its first byte say how many bytes a length has; all ones: nobody knew.
-    n_bytes = 9 - start[at].bit_length()
-    unknown = (1 << 7 * n_bytes) - 1
-    size = int.from_bytes(start[at : at + n_bytes], "big") & unknown
-    return size != unknown and at + n_bytes + size > length
+        if self._corrupt:
+            return f"{name}: frames are damaged, at least {self._corrupt} of {read}"
+        lost = count_skipped(self._times)
+        return f"{name}: {lost} frames are lost, by the times of the {read} read" if lost else ""
 
 
 def _groups(frames: Iterable[av.VideoFrame], video: _Video) -> Iterator[list[av.VideoFrame]]:

@@ -181,6 +181,55 @@ def test_half_a_copy_of_a_photograph_is_refused(zeros: int, kind: str) -> None:
         read_picture(content[: len(content) // 2] + b"\0" * zeros, "RGB")
 
 
+def _holed(content: bytes, start: int, length: int) -> bytes:
+    return content[:start] + bytes(length) + content[start + length :]
+
+
+def _light_picture(size: tuple[int, int]) -> Image.Image:
+    noise = np.random.default_rng(0).integers(40, 256, (*size[::-1], 3), np.uint8)
+    return Image.fromarray(noise)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "PPM", "TIFF"])
+@pytest.mark.parametrize("part", [(8192, 12288), (12288, 1_000_000)])
+def test_pixels_that_were_never_copied_are_no_black(kind: str, part: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    _light_picture((100, 120)).save(file, kind)
+    content = file.getvalue()
+    start, end = part[0], min(part[1], len(content))
+    assert read_picture(content, "RGB").width == 100
+    with pytest.raises(ValueError, match="half a copy"):
+        read_picture(_holed(content, start, end - start), "RGB")
+
+
+def test_black_margins_masks_and_night_are_read() -> None:
+    rows, columns = np.mgrid[-1:1:120j, -1:1:100j]
+    picture = np.asarray(_light_picture((100, 120)))
+    below = np.where(rows > 0.5, 0, 1)
+    beside = np.where((rows > 0.5) | (columns < -0.2), 0, 1)
+    round_ = np.where(rows**2 + columns**2 < 0.8, 1, 0)
+    turned = np.where(rows + 0.3 * columns > 0.5, 0, 1)
+    noisy = np.where(rows > 0.5, np.random.default_rng(0).integers(0, 2, rows.shape) * 3, 255)
+    noisy[-20:] = 0
+    for mask in (below, beside, round_, turned, noisy / 255):
+        file = io.BytesIO()
+        Image.fromarray((picture * mask[..., None]).astype(np.uint8)).save(file, "BMP")
+        assert read_picture(file.getvalue(), "RGB").height == 120
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_download_with_gaps_is_refused(kind: str) -> None:
+    file = io.BytesIO()
+    _light_picture((320, 320)).save(file, kind, quality=95)
+    content = file.getvalue()
+    with pytest.raises(ValueError, match="a part was never copied"):
+        read_picture(_holed(content, 16384, 8192), "RGB")
+    # White in strips of zeros, as optimised tables write flat colours, is whole.
+    flat = io.BytesIO()
+    Image.new("RGB", (2000, 2000), "white").save(flat, kind, optimize=True)
+    assert read_picture(flat.getvalue(), "RGB").width == 2000
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

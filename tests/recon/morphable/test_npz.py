@@ -14,6 +14,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.morphable.landmarks import REGION_NAMES
 from facebench.recon.morphable.load import read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.morphable.procedural import embedded_model
 
 
 def _frontal_landmarks() -> np.ndarray:
@@ -276,3 +277,44 @@ def test_the_shared_model_is_whole(shared: Path) -> None:
     for name in twins:
         mirrored = name.replace("left", "right")
         assert len(model.vertices_of(name)) == len(model.vertices_of(mirrored))
+
+
+@pytest.fixture(scope="module")
+def embedded_arrays() -> dict[str, np.ndarray]:
+    model = embedded_model()
+    names = ("mean_shape", "identity_basis", "expression_basis", "triangles", "landmarks")
+    return {name: getattr(model, name) for name in (*names, "mean_albedo")}
+
+
+@pytest.mark.parametrize("kind", ["identity_basis", "expression_basis"])
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 0, 1), (2, 1, 0)])
+def test_modes_whose_numbers_stand_in_another_order_are_refused(
+    tmp_path: Path, embedded_arrays: dict[str, np.ndarray], kind: str, axes: tuple[int, ...]
+) -> None:
+    """(3, V, K), (K, V, 3) and (K, 3, V) given the right shape without being turned."""
+    basis = embedded_arrays[kind]
+    mixed = embedded_arrays | {kind: basis.transpose(axes).reshape(basis.shape)}
+    with pytest.raises(FacebenchError, match="as if they were no neighbours") as caught:
+        read_npz(_save(tmp_path / "model.npz", **mixed))
+    assert "vertex, then x, y and z, then mode" in caught.value.hint
+    assert kind in caught.value.message
+
+
+def test_modes_in_centimetres_on_a_mean_in_millimetres_are_refused(
+    tmp_path: Path, embedded_arrays: dict[str, np.ndarray]
+) -> None:
+    for factor in (0.1, 10.0, 1000.0):
+        mixed = embedded_arrays | {"identity_basis": embedded_arrays["identity_basis"] * factor}
+        with pytest.raises(FacebenchError, match="moves vertices by"):
+            read_npz(_save(tmp_path / "model.npz", **mixed))
+
+
+def test_skin_in_opencvs_order_of_colours_is_refused(
+    tmp_path: Path, embedded_arrays: dict[str, np.ndarray]
+) -> None:
+    read_npz(_save(tmp_path / "model.npz", **embedded_arrays))
+    swapped = embedded_arrays | {"mean_albedo": embedded_arrays["mean_albedo"][:, ::-1]}
+    with pytest.raises(FacebenchError, match="more blue than red"):
+        read_npz(_save(tmp_path / "model.npz", **swapped))
+    grey = embedded_arrays | {"mean_albedo": np.full_like(embedded_arrays["mean_albedo"], 0.5)}
+    read_npz(_save(tmp_path / "model.npz", **grey))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from facebench.recon.face.tracks import find_cuts
-from facebench.recon.video import decode
-from facebench.recon.video.decode import FrameView, read_chunks
+from facebench.recon.video import shown as as_shown
+from facebench.recon.video.decode import read_chunks
+from facebench.recon.video.shown import FrameView
 
 
 def _film(path: Path, size: tuple[int, int], aspect: Fraction | None = None, n: int = 3) -> Path:
@@ -67,7 +68,7 @@ def test_pixels_become_square(tmp_path: Path, aspect: Fraction, shape: tuple[int
 def test_very_large_frames_are_made_smaller_and_say_by_how_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "LONGEST_SIDE", 80)
+    monkeypatch.setattr(as_shown, "LONGEST_SIDE", 80)
     (chunk,) = read_chunks(_film(tmp_path / "a.mp4", (160, 120)), "s/a")
     assert chunk.frames.shape == (3, 60, 80, 3) and chunk.scale == 0.5
     assert chunk.frames[0, 5, 5, 2] > 200 and chunk.frames[0, 50, 10, 0] > 200
