@@ -115,17 +115,22 @@ _OF_WEIGHTS = (
 checkpoint = click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="Weights.  [default: embedded]"
 )
-model = click.option(
-    "--model", default="embedded", show_default=True, help="Face model, name or file."
-)
+model = click.option("--model", default="embedded", help="Face model, name or file.")
 
 
 def measured_part(function: Command) -> Command:
     """Scenes, subjects and frames to measure, what finds faces in them, and the processes."""
     options = (
-        click.option("--scenes", default="cooperative,indoor,outdoor", show_default=True),
-        click.option("--subjects", default="", help=f"Only these, {_NAMES}  [default: all]"),
-        click.option("--exclude", default="", help=f"Subjects to leave out, {_NAMES}"),
+        click.option("--scenes", default="cooperative,indoor,outdoor"),
+        click.option(
+            "--subjects",
+            default="",
+            show_default=False,
+            help=f"Only these, {_NAMES}  [default: all]",
+        ),
+        click.option(
+            "--exclude", default="", show_default=False, help=f"Subjects to leave out, {_NAMES}"
+        ),
         click.option(
             "--limit", type=click.IntRange(1), help="Read this many frames of each clip at most."
         ),
@@ -133,7 +138,6 @@ def measured_part(function: Command) -> Command:
         click.option(
             "--tracking/--no-tracking",
             default=False,
-            show_default=True,
             help="Follow a face from frame to frame; detect it where none can be followed.",
         ),
         click.option(
@@ -150,7 +154,6 @@ def protocol(function: Command) -> Command:
         click.option(
             "--protocol",
             default="micc",
-            show_default=True,
             metavar="NAME|FILE.toml",
             help=f"One of {', '.join(PROTOCOLS)}, or a file.",
         ),
@@ -165,7 +168,7 @@ def trained_network(function: Command) -> Command:
     """The weights of a regressor, and the face model that they were trained with."""
     options = (
         click.option("--checkpoint", type=_WEIGHTS_FILE, help=_WEIGHTS),
-        click.option("--model", default="embedded", show_default=True, help=_OF_WEIGHTS),
+        click.option("--model", default="embedded", help=_OF_WEIGHTS),
     )
     return _with(options, function)
 
@@ -219,9 +222,7 @@ def measured_run(function: Command) -> Command:
         click.option("--name", help="What tables call the run.  [default: the method's name]"),
         measured_part,
         protocol,
-        click.option(
-            "--unit", type=UnitType(), default="mm", show_default=True, help="Of the scans' files."
-        ),
+        click.option("--unit", type=UnitType(), default="mm", help="Of the scans' files."),
     )
     return _with(options, function)
 
@@ -234,7 +235,6 @@ def detector(function: Command) -> Command:
     return click.option(
         "--detector",
         default="best",
-        show_default=True,
         metavar="NAME|FILE",
         help=f"Finds faces: 'embedded', 'mtcnn', 'sfd' (face-alignment) or a file; {_BEST}",
     )(function)
@@ -245,7 +245,6 @@ def landmarks(function: Command) -> Command:
     return click.option(
         "--landmarks",
         default="best",
-        show_default=True,
         metavar="NAME|FILE",
         help="Finds the 68 landmarks that a fit starts from and a face of 'ours' is brought to: "
         "'face-api-68', 'embedded', 'fan', a file, or 'none' (only 'ours'); 'best' is a fetched "
@@ -258,7 +257,6 @@ def recogniser(function: Command) -> Command:
     return click.option(
         "--recogniser",
         default="best",
-        show_default=True,
         metavar="NAME|FILE",
         help=f"Tells people apart: 'embedded', 'face-api-128' or a file; {_BEST}",
     )(function)

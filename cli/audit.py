@@ -32,21 +32,15 @@ if TYPE_CHECKING:
     "models",
     multiple=True,
     default=("embedded",),
-    show_default=True,
     help="The face model of the people; with --people several are audited together.",
 )
-@click.option(
-    "--protocols",
-    default=",".join(PROTOCOLS),
-    show_default=True,
-    help="Presets or TOML files.",
-)
+@click.option("--protocols", default=",".join(PROTOCOLS), help="Presets or TOML files.")
 @click.option("--run", type=click.Path(path_type=Path), help="A run: what does each choice change?")
 @click.option("--subjects", type=click.IntRange(2), help="At most this many.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the page.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per processor]")
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster instead.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--json", "as_json", is_flag=True, help="Print both tables as JSON.")
 def command(out: Path | None, as_json: bool, **options: Any) -> None:
     """Audit the protocols on people whose true error is known, or a run's own protocol.

@@ -29,12 +29,11 @@ if TYPE_CHECKING:
 @click.argument("method", metavar="NAME")
 @checkpoint
 @model
-@click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+@click.option("--device", default="cpu", help="As PyTorch names it.")
 @click.option(
     "--prediction-unit",
     type=click.Choice(["mm", "cm", "m"]),
     default="mm",
-    show_default=True,
     help="Of the files of meshes:DIR.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -69,13 +68,7 @@ def check_method(
 @click.command("check-dataset")
 @click.argument("dataset", metavar="NAME")
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of it.")
-@click.option(
-    "--unit",
-    type=click.Choice(["mm", "cm", "m"]),
-    default="mm",
-    show_default=True,
-    help="Of the scans.",
-)
+@click.option("--unit", type=click.Choice(["mm", "cm", "m"]), default="mm", help="Of the scans.")
 @click.option("--scans", type=click.IntRange(1), help="Read this many at most.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check_dataset(
@@ -113,13 +106,12 @@ def check_dataset(
 @recogniser
 @photograph_method
 @click.option("--limit", type=click.IntRange(1), help="At most this many photographs.")
-@click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+@click.option("--device", default="cpu", help="As PyTorch names it.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "markdown", "csv", "latex", "html"]),
     default="table",
-    show_default=True,
     help="Of the tables.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write them here.")

@@ -29,7 +29,6 @@ _NO_PARTS = (
     "--tie-mm",
     type=click.FloatRange(0),
     default=0.01,
-    show_default=True,
     help="Errors of a subject that differ by no more are a tie.",
 )
 @click.option(
@@ -41,7 +40,7 @@ _NO_PARTS = (
     "--regions", is_flag=True, help="Errors by part of the face; in CSV and JSON curves, too."
 )
 @click.option("--track", is_flag=True, help="Log the comparison to MLflow, for 'facebench ui'.")
-@click.option("--format", "form", type=click.Choice(FORMS), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMS), default="table")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def command(
     runs: tuple[str, ...],

@@ -78,7 +78,6 @@ FAN_WEIGHTS = (
     "--assets",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("assets"),
-    show_default=True,
     help="Folder in which to look for licensed models, weights and the MICC set.",
 )
 @click.option(

@@ -25,7 +25,7 @@ _UNITS, _UNITS_OR_ANY = UnitType(), UnitType(takes_any=True)
 @click.command("evaluate")
 @click.argument("prediction", type=click.Path(path_type=Path))
 @click.argument("scan", type=click.Path(path_type=Path))
-@click.option("--protocol", default="micc", show_default=True, help="A preset or a TOML file.")
+@click.option("--protocol", default="micc", help="A preset or a TOML file.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the protocol.")
 @click.option(
     "--prediction-landmarks",

@@ -130,7 +130,9 @@ def _debug_option() -> click.Option:
     )
 
 
-@click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "FACEBENCH"})
+@click.group(
+    cls=LazyGroup, context_settings={"auto_envvar_prefix": "FACEBENCH", "show_default": True}
+)
 @click.version_option(__version__, prog_name="facebench")
 def group() -> None:
     """Train, measure and compare 3D face reconstruction from one photograph.

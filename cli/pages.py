@@ -37,7 +37,6 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     "form",
     type=click.Choice(["html", "table", "markdown", "csv"]),
     default="html",
-    show_default=True,
     help="Write the page, or print only its first table.",
 )
 @click.option("--track", is_flag=True, help="Log the runs to MLflow too.")
@@ -139,7 +138,6 @@ def _write(text: str, out: Path | None) -> None:
     "--port",
     type=click.IntRange(0, 65535),
     default=5000,
-    show_default=True,
     help="Of this machine; 0 takes one that is free.",
 )
 @click.option("--open", "show", is_flag=True, help="Open the last address in the browser.")

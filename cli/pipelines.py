@@ -26,12 +26,12 @@ FORMS = ("table", "markdown", "latex", "csv", "json")
 
 
 @click.command(name="demo")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
-@click.option("--subjects", default=12, show_default=True, help="Subjects to measure.")
-@click.option("--frames", default=12, show_default=True, help="Frames of each video.")
-@click.option("--faces", default=1200, show_default=True, help="Training photographs.")
-@click.option("--steps", default=150, show_default=True, help="Training steps from scratch.")
-@click.option("--seed", default=7, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"))
+@click.option("--subjects", default=12, help="Subjects to measure.")
+@click.option("--frames", default=12, help="Frames of each video.")
+@click.option("--faces", default=1200, help="Training photographs.")
+@click.option("--steps", default=150, help="Training steps from scratch.")
+@click.option("--seed", default=7)
 @click.option("--open", "opened", is_flag=True, help="Show the report in a browser at the end.")
 def demo(
     out: Path, subjects: int, frames: int, faces: int, steps: int, seed: int, opened: bool
@@ -118,7 +118,6 @@ def _print_result(out: Path) -> None:
     "methods",
     multiple=True,
     default=METHODS,
-    show_default=True,
     metavar="NAME[=WEIGHTS][ as LABEL]",
     help="Once a method, the one first that the others are compared with.",
 )
@@ -145,19 +144,12 @@ def _print_result(out: Path) -> None:
 )
 @measured_part
 @protocol
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0)
 @click.option(
     "--all-pairs", is_flag=True, help="Compare every two methods, not each with the first."
 )
 @click.option("--no-published", is_flag=True, help="Leave out the literature's rows.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="table",
-    show_default=True,
-    help="Printed.",
-)
+@click.option("--format", "form", type=click.Choice(FORMS), default="table", help="Printed.")
 @options_file
 @click.pass_context
 def table1(context: click.Context, /, **options: Any) -> None:

@@ -13,26 +13,16 @@ from ._tables import facts_table, print_json, print_table
 
 @click.command("plan")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--dataset", default="micc", show_default=True, help="A name of 'datasets'.")
-@click.option("--method", default="ours", show_default=True, help="A name of 'methods'.")
+@click.option("--dataset", default="micc", help="A name of 'datasets'.")
+@click.option("--method", default="ours", help="A name of 'methods'.")
 @checkpoint
 @model
 @measured_part
 @protocol
-@click.option(
-    "--unit", type=UnitType(), default="mm", show_default=True, help="Of the scans' files."
-)
+@click.option("--unit", type=UnitType(), default="mm", help="Of the scans' files.")
 @click.option("--cores", type=click.IntRange(1), help="Of the cluster.  [default: those here]")
-@click.option(
-    "--gpus", type=click.IntRange(0), default=0, show_default=True, help="Of the cluster."
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(1.0),
-    default=60.0,
-    show_default=True,
-    help="Do the job for so long.",
-)
+@click.option("--gpus", type=click.IntRange(0), default=0, help="Of the cluster.")
+@click.option("--seconds", type=click.FloatRange(1.0), default=60.0, help="Do the job for so long.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @options_file
 @click.pass_context

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 @click.option(
     "--landmarks",
     default="best",
-    show_default=True,
     metavar="NAME|FILE",
     help="Landmark network: 'embedded', 'face-api-68', 'fan' (face-alignment), a weights file, or "
     "'none'; 'best' is the best that is here, see 'facebench weights'.",
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     metavar="NAME|FILE",
     help="Parsing network: 'embedded', a weights file, or 'none'.  [default: embedded, if there]",
 )
-@click.option("--image-size", type=click.IntRange(32), default=224, show_default=True)
+@click.option("--image-size", type=click.IntRange(32), default=224)
 @click.option("--all-faces", is_flag=True, help="Keep every face of a photograph.")
 @click.option(
     "--folders-are-subjects", is_flag=True, help="The folder of a photograph names its person."
@@ -46,21 +45,18 @@ if TYPE_CHECKING:
     "--mask-order",
     type=click.Choice(["bisenet", "celebamask-hq"]),
     default="bisenet",
-    show_default=True,
     help="Order of the classes in mask files.",
 )
 @click.option(
     "--face-px",
     type=click.FloatRange(0),
     default=64.0,
-    show_default=True,
     help="Smallest face: longer side of its landmarks' box, px.",
 )
 @click.option(
     "--sharpness",
     type=click.FloatRange(0),
     default=20.0,
-    show_default=True,
     help="Least sharpness; 0 keeps blurred faces.",
 )
 @click.option(
@@ -68,7 +64,6 @@ if TYPE_CHECKING:
     "radius",
     type=click.IntRange(-1, 32),
     default=6,
-    show_default=True,
     help="Faces within so many of 64 bits are duplicates; -1 keeps all.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most this many photographs.")
@@ -117,14 +112,18 @@ def command(
     from ..recon.preparation.candidates import PreparationSettings
     from ..recon.preparation.labelling import NetworkChoice, default_parser
     from ..recon.preparation.listing import list_photographs
-    from ..recon.preparation.selection import QualityLimits
     from ..recon.weights.catalogue import resolve_choice
 
-    limits = QualityLimits(face_px=face_px, sharpness=sharpness)
     job = PreparationJob(
         listing=list_photographs(photographs).first(limit),
         out=out,
-        settings=PreparationSettings(image_size, all_faces, mask_order, limits),
+        settings=PreparationSettings(
+            face_px=face_px,
+            sharpness=sharpness,
+            image_size=image_size,
+            all_faces=all_faces,
+            mask_order=mask_order,
+        ),
         # Resolved here: the folder's plan must name what labelled its faces, not a default.
         networks=NetworkChoice(
             resolve_choice("landmarks", landmarks),

@@ -40,17 +40,12 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
 @_options.detector
 @_options.landmarks
 @click.option(
-    "--formats",
-    default=",".join(FORMATS),
-    show_default=True,
-    callback=parse_formats,
-    help="Mesh files to write.",
+    "--formats", default=",".join(FORMATS), callback=parse_formats, help="Mesh files to write."
 )
 @click.option(
     "--texture-size",
     type=click.IntRange(64, 8192),
     default=1024,
-    show_default=True,
     help="Side of the texture in pixels.",
 )
 @click.option("--all-faces", is_flag=True, help="Every face of a photograph, not only one.")
@@ -62,11 +57,10 @@ def parse_formats(_: click.Context, __: click.Parameter, value: str) -> tuple[st
     "--batch",
     type=click.IntRange(1),
     default=16,
-    show_default=True,
     help="Photographs that go through the network together.",
 )
 @click.option("--redo", is_flag=True, help="Reconstruct again what is there already.")
-@click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+@click.option("--device", default="cpu", help="As PyTorch names it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @options_file
 def command(

@@ -50,7 +50,7 @@ _AS_GIVEN = (
     type=UnitType(takes_any=True),
     help="Of the predictions' files; 'any': landmarks tell it.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @options_file
 @click.pass_context
@@ -166,18 +166,11 @@ def workers_for(needed: bool, cluster: bool) -> Any:
 @click.option(
     "--method",
     default="ours",
-    show_default=True,
     help="A name of 'facebench methods', or meshes:DIR for faces that are files already.",
 )
 @measured_run
-@click.option(
-    "--prediction-unit",
-    type=UnitType(),
-    default="mm",
-    show_default=True,
-    help="Of the files in DIR.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals.")
+@click.option("--prediction-unit", type=UnitType(), default="mm", help="Of the files in DIR.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @options_file
 @click.pass_context

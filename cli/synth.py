@@ -12,13 +12,12 @@ from ._tables import print_json
 _MODEL = click.option(
     "--model",
     default="embedded",
-    show_default=True,
     help="'embedded', 'human', an .npz, or ICT-FaceKit's FaceXModel folder.",
 )
 _OUT = click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="New folder."
 )
-_SEED = click.option("--seed", default=0, show_default=True, help="Decides everything drawn.")
+_SEED = click.option("--seed", default=0, help="Decides everything drawn.")
 _WORKERS = click.option(
     "--workers", type=click.IntRange(1), help="Processes.  [default: as many as the work is worth]"
 )
@@ -39,11 +38,9 @@ def command() -> None:
 @command.command()
 @_MODEL
 @_OUT
-@click.option("--subjects", type=click.IntRange(1), default=500, show_default=True)
-@click.option(
-    "--frames", type=click.IntRange(1), default=4, show_default=True, help="Faces of each subject."
-)
-@click.option("--image-size", type=click.IntRange(32), default=224, show_default=True)
+@click.option("--subjects", type=click.IntRange(1), default=500)
+@click.option("--frames", type=click.IntRange(1), default=4, help="Faces of each subject.")
+@click.option("--image-size", type=click.IntRange(32), default=224)
 @_SEED
 @_WORKERS
 @_JSON
@@ -82,15 +79,10 @@ def faces(
 @command.command()
 @_MODEL
 @_OUT
-@click.option("--subjects", type=click.IntRange(1, 99), default=8, show_default=True)
+@click.option("--subjects", type=click.IntRange(1, 99), default=8)
+@click.option("--frames", type=click.IntRange(1), default=40, help="Frames of each video.")
 @click.option(
-    "--frames", type=click.IntRange(1), default=40, show_default=True, help="Frames of each video."
-)
-@click.option(
-    "--scenes",
-    default="cooperative,indoor,outdoor",
-    show_default=True,
-    help="Which videos, separated by commas.",
+    "--scenes", default="cooperative,indoor,outdoor", help="Which videos, separated by commas."
 )
 @click.option("--boxes", is_flag=True, help="Write the true face boxes beside each video.")
 @_SEED

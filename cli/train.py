@@ -39,7 +39,13 @@ EMBEDDED = "embedded"
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--validation", type=click.Path(path_type=Path), help="Shards of faces held out.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="PyTorch threads a worker.")
+@click.option(
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    show_default=False,
+    help="PyTorch threads a worker.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Use this many photographs at most.")
 @click.option(
     "--start",

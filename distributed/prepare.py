@@ -61,9 +61,7 @@ class PreparationJob:
 
     def plan(self) -> dict[str, Any]:
         """What decides the row of every face."""
-        settings = asdict(self.settings)
-        limits: dict[str, Any] = settings.pop("limits")
-        return limits | settings | self.networks.identity()
+        return asdict(self.settings) | self.networks.identity()
 
     def key(self) -> dict[str, Any]:
         """What decides the whole result."""

@@ -314,8 +314,8 @@ def check_surface(mesh: Mesh) -> Iterator[Finding]:
     """Nothing of it would be left out of a measurement."""
     # The same cleaning as before a measurement, so nothing is promised that is not measured.
     _, removed = clean_mesh(mesh)
-    if str(removed):
-        yield warning("surface", f"{removed}", "they are left out of every measurement")
+    if removed:
+        yield warning("surface", removed, "they are left out of every measurement")
     else:
         yield success("surface", "every vertex is in a triangle with an area")
 

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ..surface.triangles import double_areas, lengths, triangle_areas
-from .clean import COPY_MM, Removed, clean_mesh, count_of, first_copies, first_of_equals
+from .clean import COPY_MM, are_valid, clean_mesh, count_of, first_copies, first_of_equals
 from .files import MAX_VERTICES, load_mesh
 from .units import (
     ANY_UNIT,
@@ -31,10 +31,8 @@ _RIGHT_EYE, _LEFT_EYE, _CHIN, _BRIDGE, _TIP = 36, 45, 8, 27, 30
 """Landmarks, counted from 0: outer eye corners, chin, nose bridge and nose tip."""
 
 
-def read_mesh(
-    path: Path, unit: str | None = None, option: str = "--unit", points: bool = False
-) -> tuple[Mesh, Removed]:
-    """A clean mesh in mm from a file of `files.FORMATS`, and what was left out of it.
+def read_mesh(path: Path, unit: str | None = None, points: bool = False) -> tuple[Mesh, str]:
+    """A clean mesh in mm from a file of `files.FORMATS`, and in words what was left out of it.
 
     Vertices keep the file's order. A mesh whose size is not that of a face in the stated unit is
     refused: nothing is converted on a guess.
@@ -42,7 +40,6 @@ def read_mesh(
     Args:
         path: the file.
         unit: `mm`, `cm`, `m`, or the millimetres in one of its units; None stands for mm.
-        option: what the user gives the unit by, for the hint.
         points: whether a point cloud will do.
 
     Raises:
@@ -52,7 +49,7 @@ def read_mesh(
     mesh, removed = clean_mesh(raw)
     if len(raw.triangles) and not len(mesh.triangles):
         raise FacebenchError(f"{path}: no triangles with finite corners", "is this a mesh file?")
-    check_unit(mesh, str(path), unit or "mm", option)
+    check_unit(mesh, str(path), unit or "mm", "--unit")
     return to_millimetres(mesh, unit or "mm"), removed
 
 
@@ -62,9 +59,9 @@ def prediction_in_mm(mesh: Mesh, name: str, unit: str) -> Mesh:
     Raises:
         FacebenchError: vertices that are not finite, no surface, or not a face in that unit.
     """
-    cleaned, removed = clean_mesh(mesh)
-    if removed.invalid_vertices:
-        invalid = count_of(removed.invalid_vertices, "vertex is", "vertices are")
+    cleaned, _ = clean_mesh(mesh)
+    if wrong := int((~are_valid(np.asarray(mesh.vertices, np.float64))).sum()):
+        invalid = count_of(wrong, "vertex is", "vertices are")
         raise FacebenchError(
             f"{name}: {invalid} NaN or infinite", "what made it has failed; predict it again"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,41 +23,23 @@ _MOST_STEPS = 64
 """A vertex has some six triangles, each with a copy in STL; more in one place is another matter."""
 
 
-@dataclass(frozen=True)
-class Removed:
-    """What was left out of a mesh, each a count.
-
-    Attributes:
-        invalid_vertices: with NaN or infinite coordinates; their triangles go with them.
-        unreferenced_vertices: that no triangle uses.
-        degenerate_triangles: without area.
-        duplicate_triangles: of the same three vertices as an earlier one, either way round.
-    """
-
-    invalid_vertices: int = 0
-    unreferenced_vertices: int = 0
-    degenerate_triangles: int = 0
-    duplicate_triangles: int = 0
-
-    def __str__(self) -> str:
-        counts = (
-            (self.invalid_vertices, "invalid vertex", "invalid vertices"),
-            (self.unreferenced_vertices, "unreferenced vertex", "unreferenced vertices"),
-            (self.degenerate_triangles, "degenerate triangle", "degenerate triangles"),
-            (self.duplicate_triangles, "duplicate triangle", "duplicate triangles"),
-        )
-        return ", ".join(count_of(*count) for count in counts if count[0])
-
-
 def count_of(count: int, one: str, many: str) -> str:
     """`1 vertex`, `2,000 vertices`."""
     return f"{count:,} {one if count == 1 else many}"
 
 
-def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, Removed]:
-    """The mesh without invalid or unreferenced vertices, degenerate and duplicate triangles.
+def are_valid(vertices: Float64Array) -> NDArray[np.bool_]:
+    """Which (V,) of vertices (V, 3) have coordinates to compute with."""
+    # An enormous coordinate is no more of use than an infinite one; not a number compares false.
+    return np.asarray((np.abs(vertices) < _ENORMOUS).all(axis=1))
 
-    Of a point cloud, which has no triangles at all, the points stay.
+
+def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, str]:
+    """The mesh without what is no surface, and what was left out, in words; empty for nothing.
+
+    Invalid vertices, NaN or infinite, go with their triangles; vertices that no triangle uses go,
+    and triangles without area or of the same three vertices as an earlier one, either way round. Of
+    a point cloud, which has no triangles at all, the points stay.
 
     A landmark whose vertex goes takes all landmarks with it: a part of the 68 is of no use.
 
@@ -67,8 +49,7 @@ def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, Remove
     """
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
-    # An enormous coordinate is no more of use than an infinite one; not a number compares false.
-    valid = np.asarray((np.abs(vertices) < _ENORMOUS).all(axis=1))
+    valid = are_valid(vertices)
     whole = triangles[valid[triangles].all(1)]
     first = np.arange(len(vertices))
     if copies_mm is not None:
@@ -81,14 +62,16 @@ def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, Remove
     used[single] = True
     if not len(triangles):
         used = valid
-    removed = Removed(
-        invalid_vertices=int((~valid).sum()),
-        unreferenced_vertices=int((valid & ~used & (first == np.arange(len(first)))).sum()),
-        degenerate_triangles=len(whole) - len(solid),
-        duplicate_triangles=len(solid) - len(single),
+    unreferenced = valid & ~used & (first == np.arange(len(first)))
+    removed = (
+        (int((~valid).sum()), "invalid vertex", "invalid vertices"),
+        (int(unreferenced.sum()), "unreferenced vertex", "unreferenced vertices"),
+        (len(whole) - len(solid), "degenerate triangle", "degenerate triangles"),
+        (len(solid) - len(single), "duplicate triangle", "duplicate triangles"),
     )
+    words = ", ".join(count_of(*count) for count in removed if count[0])
     landmarks = None if mesh.landmarks is None else first[mesh.landmarks]
-    return _submesh(replace(mesh, landmarks=landmarks), vertices, single, used), removed
+    return _submesh(replace(mesh, landmarks=landmarks), vertices, single, used), words
 
 
 def keep_vertices(mesh: Mesh, keep: NDArray[np.bool_]) -> Mesh:

@@ -7,7 +7,6 @@ Lindström 2011): displacements of a stated size that are alike within a stated 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,40 +26,33 @@ ROUNDED_DIGITS = 6
 SparseMatrix: TypeAlias = Any  # scipy.sparse.csr_matrix of float64: SciPy states no types.
 
 
-@dataclass(frozen=True, eq=False)
 class SmoothField:
-    """The displacements u of M nodes, and how unlikely each choice of them is.
+    """The displacements u of M nodes chosen on a surface, and how unlikely each choice of u is.
+
+    Args:
+        points: (N, 3) of a surface, mm, more than a dozen cells of the spacing wide.
+        areas: (N,) that each point stands for.
+        spacing_mm: between nodes.
+        range_mm: distance at which displacements are almost unrelated.
 
     Attributes:
         nodes: (M, 3), mm.
         precision: (M, M) of one component of u at a spread of 1 mm: the energy is uᵀ Q u.
+
+    Raises:
+        FacebenchError: the surface is no wider than a few cells.
     """
 
-    nodes: Float64Array
-    precision: SparseMatrix
-
-    @classmethod
-    def over(
-        cls, points: Float64Array, areas: Float64Array, spacing_mm: float, range_mm: float
-    ) -> SmoothField:
-        """The field on nodes chosen among points (N, 3) that stand for areas (N,).
-
-        Args:
-            points: of a surface, mm, more than a dozen cells of the spacing wide.
-            areas: that each point stands for.
-            spacing_mm: between nodes.
-            range_mm: distance at which displacements are almost unrelated.
-
-        Raises:
-            FacebenchError: the surface is no wider than a few cells.
-        """
-        nodes = points[grid_subsample(points, areas, spacing_mm)[0]]
+    def __init__(
+        self, points: Float64Array, areas: Float64Array, spacing_mm: float, range_mm: float
+    ) -> None:
+        self.nodes = nodes = points[grid_subsample(points, areas, spacing_mm)[0]]
         if len(nodes) < N_ROUND + 2:
             raise FacebenchError(
                 f"only {len(nodes)} patches of {spacing_mm:g} mm of the prediction lie in the crop",
                 "check its unit, and that it is one face and the scan another of the same part",
             )
-        return cls(nodes, _precision(nodes, spacing_mm, range_mm))
+        self.precision = _precision(nodes, spacing_mm, range_mm)
 
     def basis(self, points: Float64Array) -> SparseMatrix:
         """Weights (N, M) of the nodes' displacements in those of points (N, 3)."""

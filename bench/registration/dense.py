@@ -89,9 +89,9 @@ def align(
     # Coarse to fine: most of the way is walked where a step costs a tenth.
     for points, tolerance in LEVELS:
         if 2 * points <= settings.points:
-            level = SubsampledObjective.of(objective, transform, points)
+            level = SubsampledObjective(objective, transform, points)
             transform = level.minimise(transform, tolerance)
-    finest = SubsampledObjective.of(objective, transform, settings.points)
+    finest = SubsampledObjective(objective, transform, settings.points)
     transform, steps, converged = _iterate(finest, transform, settings)
     return Alignment.at(transform, objective.match_all(transform), steps, converged)
 
@@ -100,14 +100,13 @@ def _iterate(
     objective: SubsampledObjective, transform: Similarity, settings: AlignmentSettings
 ) -> tuple[Similarity, int, bool]:
     """Step until the stopping rule holds: the transform, the steps, and whether it converged."""
-    secant, mean, steps, change = SecantUpdate.identity(), np.inf, 0, np.inf
+    secant, mean, steps, change = SecantUpdate(), np.inf, 0, np.inf
     largest, smallest = transform.scale * MOST_RESIZED, transform.scale / MOST_RESIZED
     while change > settings.tolerance_mm and steps < settings.max_iterations:
         if not smallest < transform.scale < largest:
             break  # As a rule it shrinks into the scan, until nothing of the two overlaps.
         matches = objective.match(transform)
-        newton = objective.newton_step(matches)
-        step, secant = secant.after(newton).step(newton)
+        step = secant.step(objective.newton_step(matches))
         before, mean = mean, mean_distance(matches)
         by_motion = settings.stop == "motion"
         change = objective.motion_mm(step, transform) if by_motion else before - mean
@@ -133,7 +132,7 @@ def align_coarsely(
     """
     wide, sphere = intersection.widen(WIDER), around or Sphere.everywhere()
     objective = Objective(prediction, scan, wide, sphere, settings)
-    return SubsampledObjective.of(objective, initial, ROUGH[0]).minimise(initial, ROUGH[1])
+    return SubsampledObjective(objective, initial, ROUGH[0]).minimise(initial, ROUGH[1])
 
 
 def agreement(
@@ -154,7 +153,7 @@ def agreement(
     sphere = around or Sphere.everywhere()
     # Both directions whatever the protocol's: a small prediction would lie on any smooth spot.
     objective = Objective(prediction, scan, intersection, sphere, AlignmentSettings())
-    matches = SubsampledObjective.of(objective, transform, ROUGH[0]).match(transform)
+    matches = SubsampledObjective(objective, transform, ROUGH[0]).match(transform)
     return float(
         np.mean([side.weights @ side.areas / max(side.areas.sum(), 1e-9) for side in matches])
     )

@@ -30,21 +30,21 @@ HYPOTHESIS_COST = 0.06
 N_POINTS = 200  # Points of the prediction by which hypotheses are compared.
 
 
-@dataclass(frozen=True)
 class _Samples:
-    """Evenly spread points of a surface.
+    """Evenly spread points of a surface, all in its own frame.
 
     Attributes:
-        points: (N, 3), mm.
-        normals: (N, 3), averaged over a few millimetres.
+        points: (N, 3) means of the vertices in the cells of a grid, mm.
+        normals: (N, 3) means there, unit.
         profiles: (N, R) mean height over the tangent plane in each shell, mm.
         tree: over the points.
     """
 
-    points: Float64Array
-    normals: Float64Array
-    profiles: Float64Array
-    tree: cKDTree
+    def __init__(self, surface: Surface) -> None:
+        means = _cell_means(surface.local, surface.frame.turn(surface.normals))
+        self.points, self.normals = means[:, :3], unit(means[:, 3:])
+        self.tree = cKDTree(self.points)
+        self.profiles = _profiles(self.points, self.normals, self.tree)
 
 
 # A search takes a surface up to three times. Weak: a scan of millions of vertices goes when its
@@ -128,14 +128,9 @@ def pose_hypotheses(
 
 
 def _sample(surface: Surface) -> _Samples:
-    """Means of the vertices and normals in the cells of a grid, all in the surface's own frame."""
-    if surface in _SAMPLED:
-        return _SAMPLED[surface]
-    points = _cell_means(surface.local, surface.frame.turn(surface.normals))
-    points, normals = points[:, :3], unit(points[:, 3:])
-    tree = cKDTree(points)
-    samples = _Samples(points, normals, _profiles(points, normals, tree), tree)
-    return _SAMPLED.setdefault(surface, samples)
+    if surface not in _SAMPLED:
+        _SAMPLED[surface] = _Samples(surface)
+    return _SAMPLED[surface]
 
 
 def _cell_means(vertices: Float64Array, normals: Float64Array) -> Float64Array:

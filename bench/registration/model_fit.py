@@ -106,39 +106,37 @@ def fit_model(
     mean = PreparedMesh.of(_mesh(model, model.mean_shape), None, "model")
     settings = AlignmentSettings(scale="per_mesh" if scale else "none")
     start = initialise(mean, side, settings, OverlapRegion())
-    fitter = _Fitter(model, side, expression=expression, scale=scale)
-    unknowns = (np.zeros(model.identity_basis.shape[2]), np.zeros(model.expression_basis.shape[2]))
-    state, steps, moved = _State(*unknowns, start.transform), 0, np.inf
+    fitter = _Fitter(model, side, start.transform, expression=expression, scale=scale)
+    steps, moved = 0, np.inf
     for reach, most, tolerance in LEVELS:
         for _ in range(most):
-            state, moved = fitter.step(state, reach)
+            moved = fitter.step(reach)
             steps += 1
             if moved <= tolerance:
                 break
-    return _fit_with_distances(fitter, state, steps, moved <= LEVELS[-1][2], start.source)
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Coefficients (K,) of identity and expression, and the similarity to the scan's space."""
-
-    identity: Float64Array
-    expression: Float64Array
-    similarity: Similarity
+    return _fit_with_distances(fitter, steps, moved <= LEVELS[-1][2], start.source)
 
 
 class _Fitter:
-    """One model and one scan; `step` improves a state.
+    """One model and one scan; `step` improves the coefficients and the similarity.
 
     Parameters of a step: identity, expression (their new values), then the seven of
     `Similarity.step` about the middle of the face.
     """
 
     def __init__(
-        self, model: MorphableModel, scan: PreparedMesh, *, expression: bool, scale: bool
+        self,
+        model: MorphableModel,
+        scan: PreparedMesh,
+        similarity: Similarity,
+        *,
+        expression: bool,
+        scale: bool,
     ) -> None:
-        self.model, self.scan = model, scan
+        self.model, self.scan, self.similarity = model, scan, similarity
         self.scale, self.expressive = scale, expression
+        self.identity = np.zeros(model.identity_basis.shape[2])
+        self.expression = np.zeros(model.expression_basis.shape[2])
         self.basis = np.concatenate([model.identity_basis, model.expression_basis], axis=2)
         self.basis = self.basis.astype(np.float64)
         self.n_identity = model.identity_basis.shape[2]
@@ -149,10 +147,14 @@ class _Fitter:
         self.triangles = model.triangles[~hidden[model.triangles].any(axis=1)]
         self.pairs = _landmark_pairs(model, scan.landmarks)
 
-    def shape(self, state: _State) -> Float64Array:
+    def shape(self) -> Float64Array:
         """Vertices (V, 3) in the model's space."""
-        coefficients = np.concatenate([state.identity, state.expression])
+        coefficients = np.concatenate([self.identity, self.expression])
         return np.asarray(self.model.mean_shape + self.basis @ coefficients, np.float64)
+
+    def vertices(self) -> Float64Array:
+        """Vertices (V, 3) in the scan's space."""
+        return self.similarity.apply(self.shape())
 
     def crop(self, vertices: Float64Array) -> Sphere:
         """The face around the nose tip of vertices in the scan's space."""
@@ -160,24 +162,22 @@ class _Fitter:
         # The sphere moves with the face, so that a poor start does not decide what is fitted.
         return Sphere.everywhere() if tip is None else Sphere(tip, FACE_MM)
 
-    def step(self, state: _State, reach: float) -> tuple[_State, float]:
-        """The state after one step, and the face's motion in mm, root mean square."""
+    def step(self, reach: float) -> float:
+        """Take one step; the face's motion in mm, root mean square."""
         region = OverlapRegion(max_distance_mm=reach, max_angle_deg=75.0)
-        before = state.similarity.apply(self.shape(state))
+        before = self.vertices()
         crop = self.crop(before)
-        sides = [find(state, before, region, crop) for find in (self._to_scan, self._to_model)]
-        solved = self._solve(state, [side for side in sides if side[2].sum() > 0])
-        k = self.n_identity
+        sides = [find(before, region, crop) for find in (self._to_scan, self._to_model)]
+        solved = self._solve([side for side in sides if side[2].sum() > 0])
+        self.identity, self.expression = np.split(solved[:-7], [self.n_identity])
         motion = Similarity.step(solved[-7:], before.mean(0))
-        after = _State(solved[:k], solved[k:-7], motion.after(state.similarity))
-        moved = after.similarity.apply(self.shape(after)) - before
+        self.similarity = motion.after(self.similarity)
+        moved = self.vertices() - before
         # Vertices beyond the face follow the modes without being seen: they end no iteration.
         near = crop.holds(before)
-        return after, float(np.sqrt((moved[near] ** 2).sum(axis=1).mean()))
+        return float(np.sqrt((moved[near] ** 2).sum(axis=1).mean()))
 
-    def _to_scan(
-        self, state: _State, vertices: Float64Array, region: OverlapRegion, crop: Sphere
-    ) -> _Rows:
+    def _to_scan(self, vertices: Float64Array, region: OverlapRegion, crop: Sphere) -> _Rows:
         """The model's vertices against the scan's tangent planes."""
         index = _subsample(np.flatnonzero(crop.holds(vertices) & self.seen))
         normals = vertex_normals(vertices, self.model.triangles.astype(np.int64))[index]
@@ -185,11 +185,9 @@ class _Fitter:
         weights = region.weights(normals, closest) * crop.holds(closest.position)
         missing = ((closest.position - vertices[index]) * closest.normal).sum(1)
         modes = self.basis[index]
-        return self._rows(state, vertices[index], modes, closest.normal, missing, weights)
+        return self._rows(vertices, vertices[index], modes, closest.normal, missing, weights)
 
-    def _to_model(
-        self, state: _State, vertices: Float64Array, region: OverlapRegion, crop: Sphere
-    ) -> _Rows:
+    def _to_model(self, vertices: Float64Array, region: OverlapRegion, crop: Sphere) -> _Rows:
         """The scan's vertices against the model's tangent planes.
 
         With one direction alone a free scale shrinks the face into the scan.
@@ -204,11 +202,11 @@ class _Fitter:
         own = _first_of(surface.vertex_of, len(surface.vertices))[corners]
         modes = np.einsum("nc,ncdk->ndk", share, self.basis[own])
         missing = ((points - closest.position) * closest.normal).sum(1)
-        return self._rows(state, closest.position, modes, closest.normal, missing, weights)
+        return self._rows(vertices, closest.position, modes, closest.normal, missing, weights)
 
     def _rows(
         self,
-        state: _State,
+        vertices: Float64Array,
         points: Float64Array,
         modes: Float64Array,
         normals: Float64Array,
@@ -216,21 +214,21 @@ class _Fitter:
         weights: Float64Array,
     ) -> _Rows:
         """Motion along normals (N, 3) of points (N, 3) whose modes are (N, 3, K)."""
-        turned = state.similarity.scale * (normals @ state.similarity.rotation)
+        turned = self.similarity.scale * (normals @ self.similarity.rotation)
         coefficients = np.einsum("nd,ndk->nk", turned, modes)
-        arms = points - state.similarity.apply(self.shape(state)).mean(0)
+        arms = points - vertices.mean(0)
         matrix = np.concatenate([coefficients, step_jacobian(arms, normals)], axis=1)
         # Coefficients are solved for as a whole, not as changes: the prior is on the whole.
-        now = np.concatenate([state.identity, state.expression])
+        now = np.concatenate([self.identity, self.expression])
         return matrix, missing + coefficients @ now, weights
 
-    def _solve(self, state: _State, sides: list[_Rows]) -> Float64Array:
+    def _solve(self, sides: list[_Rows]) -> Float64Array:
         """The parameters of least squares under the prior."""
         if not sides:
             raise FacebenchError(
                 "no part of the scan is near the model and faces the same way", _LOST
             )
-        now = np.concatenate([state.identity, state.expression, np.zeros(7)])
+        now = np.concatenate([self.identity, self.expression, np.zeros(7)])
         n = len(now) - 7
         normal, right = np.zeros((len(now), len(now))), np.zeros(len(now))
         for matrix, missing, weights in sides:
@@ -240,22 +238,24 @@ class _Fitter:
             normal += matrix.T @ (share[:, None] * matrix)
             right += matrix.T @ (share * missing)
         if self.pairs is not None:
-            matrix, missing = self._landmark_rows(state)
+            matrix, missing = self._landmark_rows()
             normal += matrix.T @ matrix / LANDMARK_MM**2
             right += matrix.T @ missing / LANDMARK_MM**2
         normal[np.arange(n), np.arange(n)] += 1.0
         return self._solve_within_bounds(normal, right)
 
-    def _landmark_rows(self, state: _State) -> tuple[Float64Array, Float64Array]:
+    def _landmark_rows(self) -> tuple[Float64Array, Float64Array]:
         """All three directions of the landmarks: (3L, P) and what is missing (3L,)."""
         assert self.pairs is not None
-        vertices, targets = self.pairs
-        points = state.similarity.apply(self.shape(state)[vertices])
+        index, targets = self.pairs
+        points = self.similarity.apply(self.shape()[index])
         axes = np.tile(np.eye(3), (len(points), 1))
         repeated = np.repeat(points, 3, axis=0)
         missing = (targets - points).reshape(-1)
-        modes = np.repeat(self.basis[vertices], 3, axis=0)
-        return self._rows(state, repeated, modes, axes, missing, np.ones(len(missing)))[:2]
+        modes = np.repeat(self.basis[index], 3, axis=0)
+        return self._rows(self.vertices(), repeated, modes, axes, missing, np.ones(len(missing)))[
+            :2
+        ]
 
     def _solve_within_bounds(self, normal: Float64Array, right: Float64Array) -> Float64Array:
         """The solution within the coefficients' bounds; what is not fitted stays zero."""
@@ -277,11 +277,11 @@ class _Fitter:
 
 
 def _fit_with_distances(
-    fitter: _Fitter, state: _State, steps: int, converged: bool, started_from: str
+    fitter: _Fitter, steps: int, converged: bool, started_from: str
 ) -> ModelFit:
     """The fit with its distances to the scan, by the region of the last steps without fading."""
     region = replace(OverlapRegion(), max_angle_deg=75.0).without_fade
-    vertices = state.similarity.apply(fitter.shape(state))
+    vertices = fitter.vertices()
     crop, mesh = fitter.crop(vertices), _mesh(fitter.model, vertices)
     normals = vertex_normals(vertices, fitter.model.triangles.astype(np.int64))
     closest = fitter.scan.surface.closest(vertices)
@@ -296,9 +296,9 @@ def _fit_with_distances(
         index, targets = fitter.pairs
         landmark_mm = float(np.sqrt(((vertices[index] - targets) ** 2).sum(1).mean()))
     return ModelFit(
-        identity=state.identity,
-        expression=state.expression,
-        similarity=state.similarity,
+        identity=fitter.identity,
+        expression=fitter.expression,
+        similarity=fitter.similarity,
         mesh=mesh,
         errors=np.where(inside, closest.distance, np.nan),
         scan_errors=back.distance[near],

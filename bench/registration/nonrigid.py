@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import linalg
@@ -13,28 +13,9 @@ from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, vertex_normals
+from .nonrigid_system import NonRigidRegistration as NonRigidRegistration
 from .nonrigid_system import NonRigidSettings as NonRigidSettings
-from .nonrigid_system import Step, System
-
-
-@dataclass(frozen=True, eq=False)
-class NonRigidRegistration:
-    """A prediction deformed onto a scan.
-
-    Attributes:
-        system: what was solved.
-        last: its last step, with the solution.
-        steps: linear systems solved, each with one factorisation.
-    """
-
-    system: System
-    last: Step
-    steps: int
-
-    @property
-    def converged(self) -> bool:
-        """Whether the last step moved the points by no more than the tolerance."""
-        return self.last.moved_mm <= self.system.settings.tolerance_mm
+from .nonrigid_system import System
 
 
 def correspond(
@@ -63,7 +44,7 @@ def counterparts(
 ) -> Correspondences:
     """What corresponds once the prediction is deformed, see `correspond`."""
     prediction, scan = found.system.prediction, found.system.scan
-    vertices = found.system.deform(found.last.displacement)
+    vertices = found.system.deform(found.displacement)
     closest = scan.closest(vertices)
     reach = min(intersection.max_distance_mm, found.system.settings.max_residual_mm)
     normals = vertex_normals(vertices, prediction.triangles)
@@ -116,11 +97,11 @@ def register_nonrigidly(
     settings = settings or NonRigidSettings()
     # As in ICP each step solves for the planes of before, but from the undeformed surface: no
     # step's error is handed on to the next.
-    system = System.of(prediction, scan, crop, intersection, landmarks, settings)
-    step, steps = system.step(np.zeros((len(system.field.nodes), 3))), 1
-    while step.moved_mm > settings.tolerance_mm and steps < settings.max_steps:
-        step, steps = system.step(step.displacement), steps + 1
-    return NonRigidRegistration(system, step, steps)
+    system = System(prediction, scan, crop, intersection, landmarks, settings)
+    found = system.step(np.zeros((len(system.field.nodes), 3)), 0)
+    while not found.converged and found.steps < settings.max_steps:
+        found = system.step(found.displacement, found.steps)
+    return found
 
 
 def deviation_of_mean(
@@ -153,9 +134,7 @@ def deviation_of_mean(
     arms = matches.on_prediction[index] - system.crop.centre
     along -= _nearest_similarity(along, arms, shares, scaled)
     # With A = L Lᵀ the covariance is L⁻ᵀ L⁻¹: products of these columns are those of points.
-    factor = linalg.cholesky(
-        system.precision(found.last.displacement), lower=True, overwrite_a=True
-    )
+    factor = linalg.cholesky(system.precision(found.displacement), lower=True, overwrite_a=True)
     parts = linalg.solve_triangular(factor, along.T, lower=True).T.reshape(len(index), 3, -1)
     covariance = np.einsum("nax,nbx->nab", parts, parts)
     offset = (matches.on_prediction - matches.on_scan)[index]

@@ -119,23 +119,31 @@ class NonRigidSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """One iteration: the solution of the system for the planes of before.
+class NonRigidRegistration:
+    """A prediction deformed onto a scan, as far as its steps have come.
 
     Attributes:
+        system: what is solved.
         displacement: (M, 3) of the nodes.
-        moved_mm: weighted root mean square of the points' motions.
-        residual_mm: root of the weighted mean squared distance to the planes before.
+        moved_mm: weighted root mean square of the points' motions in the last step.
+        residual_mm: root of the weighted mean squared distance to the planes before it.
         noise_mm: standard deviation that the residuals were taken to have.
+        steps: linear systems solved, each with one factorisation.
     """
 
+    system: System
     displacement: Float64Array
     moved_mm: float
     residual_mm: float
     noise_mm: float
+    steps: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last step moved the points by no more than the tolerance."""
+        return self.moved_mm <= self.system.settings.tolerance_mm
 
 
-@dataclass(frozen=True, eq=False)
 class System:
     """The two surfaces, the field, and what of the system does not change.
 
@@ -149,74 +157,45 @@ class System:
         fixed: matrix and right-hand side of what no step changes.
     """
 
-    prediction: Surface
-    scan: Surface
-    crop: Sphere
-    intersection: OverlapRegion
-    settings: NonRigidSettings
-    field: SmoothField
-    near: IndexArray
-    near_basis: SparseMatrix
-    near_triangles: IndexArray
-    prediction_points: tuple[IndexArray, Float64Array]
-    prediction_basis: SparseMatrix
-    scan_points: tuple[IndexArray, Float64Array]
-    spread_mm: float
-    fixed: tuple[Float64Array, Float64Array]
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         prediction: Surface,
         scan: Surface,
         crop: Sphere,
         intersection: OverlapRegion,
         landmarks: tuple[Float64Array, Float64Array] | None,
         settings: NonRigidSettings,
-    ) -> System:
-        """Choose the points and the nodes, and weigh the field's energy."""
+    ) -> None:
+        self.prediction, self.scan, self.crop = prediction, scan, crop
+        self.intersection, self.settings = intersection, settings
         # What lies just outside of the crop holds the deformation at its edge in place.
         widened = Sphere(crop.centre, crop.radius_mm + settings.margin_mm)
         is_near = widened.holds(prediction.vertices)
-        near = np.flatnonzero(is_near)
-        if len(near) < MIN_POINTS:
+        self.near = np.flatnonzero(is_near)
+        if len(self.near) < MIN_POINTS:
             raise _no_overlap()
-        points, areas = prediction.vertices[near], prediction.areas[near]
-        field = SmoothField.over(points, areas, settings.node_mm, settings.range_mm)
+        self.near_triangles = prediction.triangles[is_near[prediction.triangles].any(1)]
+        points, areas = prediction.vertices[self.near], prediction.areas[self.near]
+        self.field = SmoothField(points, areas, settings.node_mm, settings.range_mm)
         # Each node is compared with a ring of others: fewer than one ring are no field.
-        if len(field.nodes) < N_ROUND + 2:
+        if len(self.field.nodes) < N_ROUND + 2:
             raise _no_overlap()
         chosen, of_prediction = _constrain(points, areas, settings.data_mm)
-        basis = field.basis(points)
-        spread_mm = _prior_spread(
-            prediction, scan, crop, intersection, (near[chosen], of_prediction)
-        )
+        self.near_basis = self.field.basis(points)
+        self.prediction_basis = self.near_basis[chosen]
+        self.prediction_points = self.near[chosen], of_prediction
+        self.spread_mm = _prior_spread(prediction, scan, crop, intersection, self.prediction_points)
         if landmarks is not None:
             # Skin that slid within itself leaves no distance to the planes: landmarks alone show
             # it, and a prior that expects nothing would overrule them.
             landmarks = _pairs(*landmarks)
-            spread_mm = max(spread_mm, _landmark_spread(*landmarks, settings.landmark_mm))
-        fixed = _constant_part(field, spread_mm, landmarks, settings.landmark_mm)
+            self.spread_mm = max(self.spread_mm, _landmark_spread(*landmarks, settings.landmark_mm))
+        self.fixed = _constant_part(self.field, self.spread_mm, landmarks, settings.landmark_mm)
         inner = crop.vertices_of(scan)
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
         inner = inner[~scan.on_boundary[inner]]
         taken, of_scan = _constrain(scan.vertices[inner], scan.areas[inner], settings.data_mm)
-        return cls(
-            prediction,
-            scan,
-            crop,
-            intersection,
-            settings,
-            field,
-            near,
-            basis,
-            prediction.triangles[is_near[prediction.triangles].any(1)],
-            (near[chosen], of_prediction),
-            basis[chosen],
-            (inner[taken], of_scan),
-            spread_mm,
-            fixed,
-        )
+        self.scan_points = inner[taken], of_scan
 
     @property
     def is_near(self) -> NDArray[np.bool_]:
@@ -231,8 +210,13 @@ class System:
         vertices[self.near] += self.near_basis @ displacement
         return vertices
 
-    def step(self, displacement: Float64Array) -> Step:
-        """The likeliest displacements for the planes that displacements (M, 3) of now lead to."""
+    def step(self, displacement: Float64Array, steps: int) -> NonRigidRegistration:
+        """The likeliest displacements for the planes that displacements (M, 3) of now lead to.
+
+        Args:
+            displacement: of now.
+            steps: that it took to come there.
+        """
         sides, noise = self._constraints(displacement)
         matrix, right_hand_side = self._equations(sides, noise)
         # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
@@ -242,7 +226,8 @@ class System:
         moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
         residuals = np.concatenate([side.residuals for side in sides])
         weights = np.concatenate([side.robust_weights(noise) for side in sides])
-        return Step(updated, moved, _root_mean_square(residuals, weights), noise)
+        residual = _root_mean_square(residuals, weights)
+        return NonRigidRegistration(self, updated, moved, residual, noise, steps + 1)
 
     def precision(self, displacement: Float64Array) -> Float64Array:
         """Posterior precision (3M, 3M) of the nodes' displacements, all x before all y before all

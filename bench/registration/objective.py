@@ -24,24 +24,22 @@ MAX_STEPS = 15
 NEAR_MM = 1.0  # Steps up to this length say something about the slope where they lead.
 
 
-@dataclass(frozen=True)
 class Preconditioner:
     """What makes a turn, a shift and a scale comparable: millimetres at a typical point.
 
+    Args:
+        points: (N, 3), mm.
+        areas: (N,) that each stands for.
+
     Attributes:
-        centre: (3,) about which the prediction turns and grows, mm.
-        radius: characteristic length, the typical distance of a point from the centre, mm.
+        centre: (3,) their centroid, about which the prediction turns and grows, mm.
+        radius: characteristic length, their root-mean-square distance from it, mm.
     """
 
-    centre: Float64Array
-    radius: float
-
-    @classmethod
-    def of(cls, points: Float64Array, areas: Float64Array) -> Preconditioner:
-        """Centroid and root-mean-square distance of points (N, 3) of areas (N,)."""
+    def __init__(self, points: Float64Array, areas: Float64Array) -> None:
         shares = areas / areas.sum()
-        centre = shares @ points
-        return cls(centre, float(np.sqrt(shares @ ((points - centre) ** 2).sum(1))))
+        self.centre = shares @ points
+        self.radius = float(np.sqrt(shares @ ((points - self.centre) ** 2).sum(1)))
 
     def motion(self, step: Float64Array) -> Similarity:
         """The motion for a step (7,) in mm: turn, shift and growth of a point at the radius."""
@@ -104,48 +102,33 @@ class Objective:
         return on_prediction, on_scan.scatter(own, reach)
 
 
-@dataclass(frozen=True)
 class SubsampledObjective:
     """The objective over a subset of points of each surface, evenly spread, and its Newton steps.
 
-    Attributes:
+    The prediction's points within reach and the cropped scan's take part; or about so many of each.
+
+    Args:
         whole: over all points.
-        prediction_points, scan_points: the vertices that take part, and the area of each.
-        preconditioner: the unit of a step.
+        initial: within a few mm of the minimum.
+        points: wanted of each surface, infinite for all.
     """
 
-    whole: Objective
-    prediction_points: tuple[IndexArray, Float64Array]
-    scan_points: tuple[IndexArray, Float64Array]
-    preconditioner: Preconditioner
-
-    @classmethod
-    def of(cls, whole: Objective, initial: Similarity, points: float) -> SubsampledObjective:
-        """The prediction's points within reach and the cropped scan's; or about so many of each.
-
-        Args:
-            whole: over all points.
-            initial: within a few mm of the minimum.
-            points: wanted of each surface, infinite for all.
-        """
+    def __init__(self, whole: Objective, initial: Similarity, points: float) -> None:
+        self.whole = whole
         # The margin: points are chosen once, or the objective would change from step to step.
         reach = within_reach(whole.prediction, initial, whole.intersection, whole.crop, MARGIN_MM)
         cropped = whole.cropped
         areas = whole.scan.areas[cropped]
         taken, of_scan = subsample(areas, np.arange(len(cropped)), points)
-        return cls(
-            whole,
-            subsample(whole.prediction.areas, reach, points),
-            (cropped[taken], of_scan),
-            Preconditioner.of(whole.scan.vertices[cropped], areas),
-        )
+        self._prediction_points = subsample(whole.prediction.areas, reach, points)
+        self._scan_points = cropped[taken], of_scan
+        self.preconditioner = Preconditioner(whole.scan.vertices[cropped], areas)
 
     def minimise(self, transform: Similarity, tolerance_mm: float) -> Similarity:
         """Quasi-Newton steps until no point moves further than a tolerance."""
-        secant = SecantUpdate.identity()
+        secant = SecantUpdate()
         for _ in range(MAX_STEPS):
-            newton = self.newton_step(self.match(transform))
-            step, secant = secant.after(newton).step(newton)
+            step = secant.step(self.newton_step(self.match(transform)))
             moved = self.motion_mm(step, transform)
             transform = self.preconditioner.motion(step).after(transform)
             if moved <= tolerance_mm:
@@ -155,10 +138,10 @@ class SubsampledObjective:
     def match(self, transform: Similarity) -> tuple[Correspondences, ...]:
         """The correspondences whose distances are minimised: of the scan's points, and of the
         prediction's where both directions count."""
-        on_prediction = self.whole.match_scan(transform, *self.scan_points)
+        on_prediction = self.whole.match_scan(transform, *self._scan_points)
         if self.whole.settings.direction == "scan_to_prediction":
             return (on_prediction,)
-        return on_prediction, self.whole.match_prediction(transform, *self.prediction_points)
+        return on_prediction, self.whole.match_prediction(transform, *self._prediction_points)
 
     def newton_step(self, directions: tuple[Correspondences, ...]) -> Float64Array:
         """The step (7,) to where the squared distances are least, as far as they are quadratic.
@@ -208,52 +191,44 @@ class SubsampledObjective:
         return float(np.linalg.norm(moved - corners, axis=1).max())
 
 
-@dataclass(frozen=True)
 class SecantUpdate:
     """How the Newton step changes along the way, learnt from the steps taken (Broyden 1965).
 
     What the pieces' quadratics leave out, where points change pieces and weights change with the
     pose, makes Newton steps fall short by a fixed share. Broyden's update of their slope takes
     that share out.
-
-    Attributes:
-        slope: (7, 7) derivative of the Newton step by the motion; -1 where it is exact.
-        last: the Newton step (7,) of before and the step (7,) that was taken, if any.
     """
 
-    slope: Float64Array
-    last: tuple[Float64Array, Float64Array] | None = None
+    def __init__(self) -> None:
+        # (7, 7) derivative of the Newton step by the motion; -1 where it is exact.
+        self._slope = -np.eye(7)
+        # The Newton step (7,) of before and the step (7,) that was taken.
+        self._last: tuple[Float64Array, Float64Array] | None = None
 
-    @classmethod
-    def identity(cls) -> SecantUpdate:
-        """Newton steps as they are."""
-        return cls(-np.eye(7))
-
-    def after(self, newton: Float64Array) -> SecantUpdate:
-        """The update with what the Newton step (7,) of here says about the step before it.
-
-        A Newton step that has grown says that the way led astray, and what was learnt is forgotten.
-        """
-        if self.last is None:
-            return self
-        before, step = self.last
-        if np.linalg.norm(newton) > np.linalg.norm(before):
-            return SecantUpdate.identity()
-        # Long steps cross many triangles: their secant is no derivative.
-        if not 0 < np.linalg.norm(step) < NEAR_MM:
-            return self
-        missed = newton - before - self.slope @ step
-        return SecantUpdate(self.slope + np.outer(missed, step) / (step @ step))
-
-    def step(self, newton: Float64Array) -> tuple[Float64Array, SecantUpdate]:
-        """The step (7,) to where the Newton step should vanish, and the same with it remembered.
+    def step(self, newton: Float64Array) -> Float64Array:
+        """The step (7,) to where the Newton step, (7,) here, should vanish.
 
         Where what was learnt asks for more than twice the Newton step, that is taken instead.
         """
-        step = np.asarray(-np.linalg.lstsq(self.slope, newton, rcond=1e-3)[0], np.float64)
+        if self._last is not None:
+            self._learn(newton, *self._last)
+        step = np.asarray(-np.linalg.lstsq(self._slope, newton, rcond=1e-3)[0], np.float64)
         if np.linalg.norm(step) > 2 * np.linalg.norm(newton):
             step = newton
-        return step, SecantUpdate(self.slope, (newton, step))
+        self._last = newton, step
+        return step
+
+    def _learn(self, newton: Float64Array, before: Float64Array, step: Float64Array) -> None:
+        """What the Newton step of here says about the Newton step and the step before it.
+
+        A Newton step that has grown says that the way led astray, and what was learnt is forgotten.
+        """
+        if np.linalg.norm(newton) > np.linalg.norm(before):
+            self._slope = -np.eye(7)
+        # Long steps cross many triangles: their secant is no derivative.
+        elif 0 < np.linalg.norm(step) < NEAR_MM:
+            missed = newton - before - self._slope @ step
+            self._slope = self._slope + np.outer(missed, step) / (step @ step)
 
 
 def mean_distance(directions: tuple[Correspondences, ...]) -> float:

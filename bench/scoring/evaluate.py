@@ -155,7 +155,7 @@ def _prediction(
     factor = 1.0 if unit == ANY_UNIT else unit_in_mm(unit)
     known = _read_landmarks(landmarks)
     given = known and Landmarks(known.points * factor)
-    removed = str(clean_mesh(raw)[1])
+    _, removed = clean_mesh(raw)
     note = f"{removed} left out" if removed else ""
     return Prediction(face, landmarks=given, unit_known=unit != ANY_UNIT), note
 
@@ -181,7 +181,7 @@ def _target(
         name=name,
         nose_tip=None if nose_tip is None else read_nose_tip(Path(nose_tip)) * factor,
         landmarks=known and Landmarks(known.points * factor),
-        note=f"{removed} left out" if str(removed) else "",
+        note=f"{removed} left out" if removed else "",
     )
 
 

@@ -201,7 +201,7 @@ def read_target(scan: Scan, unit: str) -> Target:
         name=scan.name,
         nose_tip=None if tip is None else tip * factor,
         landmarks=marks and Landmarks(marks.points * factor),
-        note=f"{scan.name}: {removed} left out" if str(removed) else "",
+        note=f"{scan.name}: {removed} left out" if removed else "",
     )
 
 

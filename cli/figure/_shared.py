@@ -33,15 +33,13 @@ seed = click.option(
     "--seed",
     type=click.IntRange(0),
     default=SEED,
-    show_default=True,
     help="Of the people who are made where no photographs are given.",
 )
-device = click.option("--device", default="cpu", show_default=True, help="As PyTorch names it.")
+device = click.option("--device", default="cpu", help="As PyTorch names it.")
 detector, recogniser = _options.detector, _options.recogniser
 landmarks = click.option(
     "--landmarks",
     default="best",
-    show_default=True,
     metavar="NAME|FILE",
     help="Places methods that give no pose: 'embedded', 'face-api-68', 'fan' or a file.",
 )
@@ -49,12 +47,9 @@ width = click.option(
     "--width",
     type=click.FloatRange(2.0, 40.0),
     default=7.0,
-    show_default=True,
     help="Of the print in inches; letters keep 7 points.",
 )
-dpi = click.option(
-    "--dpi", type=click.IntRange(50, 1200), default=300, show_default=True, help="Of the PNG."
-)
+dpi = click.option("--dpi", type=click.IntRange(50, 1200), default=300, help="Of the PNG.")
 
 
 def methods(*names: str) -> Callable[[Function], Function]:
@@ -64,7 +59,6 @@ def methods(*names: str) -> Callable[[Function], Function]:
         "methods",
         multiple=True,
         default=names,
-        show_default=True,
         metavar="NAME[=WEIGHTS][ as LABEL]",
         help="Once per method; weights and label are optional.",
     )
@@ -72,9 +66,7 @@ def methods(*names: str) -> Callable[[Function], Function]:
 
 def limit(default: int, what: str = "Photographs to show.") -> Callable[[Function], Function]:
     """`--limit`."""
-    return click.option(
-        "--limit", type=click.IntRange(1), default=default, show_default=True, help=what
-    )
+    return click.option("--limit", type=click.IntRange(1), default=default, help=what)
 
 
 def make_finder(detector: str) -> ManyFacesDetector:

@@ -27,14 +27,11 @@ if TYPE_CHECKING:
 @_shared.detector
 @_shared.landmarks
 @_shared.recogniser
-@click.option(
-    "--people", type=click.IntRange(1), default=12, show_default=True, help="People to measure."
-)
+@click.option("--people", type=click.IntRange(1), default=12, help="People to measure.")
 @click.option(
     "--each",
     type=click.IntRange(1),
     default=3,
-    show_default=True,
     help="Poses, expressions and lights of each; of a folder three times as many photographs.",
 )
 @_shared.limit(2, "People to show.")

@@ -84,27 +84,19 @@ def _photographs_or_made(
 @click.option(
     "--method",
     default="ours",
-    show_default=True,
     metavar="NAME[=WEIGHTS][ as LABEL]",
     help="Whose shape, pose and light are taken, and whose albedo is the reconstruction.",
 )
 @click.option(
     "--parser",
     default="embedded",
-    show_default=True,
     help="Weights of the face parser; on synthetic people the true mask is shown.",
 )
 @_shared.model
 @_shared.detector
 @_shared.landmarks
 @_shared.limit(3)
-@click.option(
-    "--people",
-    type=click.IntRange(1),
-    default=24,
-    show_default=True,
-    help="Made-up people to measure on.",
-)
+@click.option("--people", type=click.IntRange(1), default=24, help="Made-up people to measure on.")
 @_shared.seed
 @_shared.device
 @_shared.width
@@ -204,7 +196,6 @@ def _measure(
 @click.option(
     "--parser",
     default="embedded",
-    show_default=True,
     help="'embedded', a file of 'facebench train --recipe parser', or the public 79999_iter.pth.",
 )
 @_shared.model

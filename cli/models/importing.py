@@ -47,7 +47,6 @@ def import_() -> None:
     "--crop",
     type=click.Choice(["front", "trimmed", "whole"]),
     default="front",
-    show_default=True,
     help="front: 35,709 vertices; trimmed: 53,215, needs no BFM_front_idx.mat; "
     "whole: 53,490, needs no side files and has no expressions.",
 )
@@ -185,7 +184,6 @@ def surrey(
     "--shape-modes",
     type=click.IntRange(0),
     default=300,
-    show_default=True,
     help="Modes of shapedirs that are identity; the rest are expressions.",
 )
 @transfer_landmarks

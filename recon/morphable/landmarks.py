@@ -7,7 +7,7 @@ the 68 landmarks and a model's named parts.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,28 +221,19 @@ def _similar(points: Points, source: Points, target: Points) -> Points:
     return moved
 
 
-@dataclass(frozen=True)
 class _FrontalFace:
     """Vertices and landmarks in the frontal plane, the unit being the outer eye distance."""
 
-    vertices: Points
-    landmarks: Points
-
-    @property
-    def plane(self) -> Points:
-        return self.vertices[:, :2]
+    def __init__(self, vertices: NDArray[Any], landmarks: Points) -> None:
+        unit = np.linalg.norm(landmarks[45] - landmarks[36])
+        self.vertices, self.landmarks = vertices.astype(np.float64) / unit, landmarks / unit
+        self.plane = self.vertices[:, :2]
+        self.left: Mask = self.vertices[:, 0] > self.landmarks[27, 0]
+        # Of the jaw line's upper ends, just in front of the ears.
+        self.ear_depth = float(self.landmarks[[0, 16], 2].mean())
 
     def outline(self, which: slice) -> Points:
         return self.landmarks[which, :2]
-
-    @property
-    def left(self) -> Mask:
-        return np.asarray(self.vertices[:, 0] > self.landmarks[27, 0])
-
-    @property
-    def ear_depth(self) -> float:
-        """Depth of the jaw line's upper ends, just in front of the ears."""
-        return float(self.landmarks[[0, 16], 2].mean())
 
 
 def derive_regions(
@@ -258,8 +249,7 @@ def derive_regions(
         parts: vertex indices of the parts that are known by name: `eyeballs`, `eye_sockets`,
             `mouth_socket`, `head_neck`; other names are ignored.
     """
-    unit = np.linalg.norm(landmarks[45] - landmarks[36])
-    face = _FrontalFace(vertices.astype(np.float64) / unit, landmarks / unit)
+    face = _FrontalFace(vertices, landmarks)
     region = np.full(len(vertices), REGION_NAMES.index("head"), np.uint8)
     for name, mask in _masks(face, parts or {}):
         region[mask] = REGION_NAMES.index(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from ..vision.parsing import BISENET, convert_order
 from .listing import Photograph
 from .patch import Framed, Patch, cut_patch
 from .rows import WHOLE_PHOTOGRAPH, Reason, RejectedError, WorkRow
-from .selection import QualityLimits
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -102,19 +101,30 @@ def decode_landmarks(content: bytes, name: str) -> Points:
 
 @dataclass(frozen=True)
 class PreparationSettings:
-    """What decides every row besides the networks.
+    """What decides every row besides the networks, and from where on a face is left out.
 
     Attributes:
+        face_px: longer side of the landmark box in px of the photograph, at least.
+        sharpness: variance of the Laplacian, at least; see `Framed`.
+        darkest: median grey value of the face, at least.
+        lost: share of the face's pixels that are nearly white, at most.
+        outside: share of the landmark box's longer side by which a landmark may lie outside the
+            photograph.
+        misfit: of the landmarks, at most; see `selection.fit_affine_camera`.
         image_size: side of the crops in px.
         all_faces: keep every face of a photograph, not only the main one.
         mask_order: label order of the mask files, see `recon.vision.parsing`.
-        limits: of quality.
     """
 
+    face_px: float = 64.0
+    sharpness: float = 20.0
+    darkest: float = 25.0
+    lost: float = 0.35
+    outside: float = 0.02
+    misfit: float = 0.10
     image_size: int = 224
     all_faces: bool = False
     mask_order: str = BISENET
-    limits: QualityLimits = field(default_factory=QualityLimits)
 
 
 @dataclass(frozen=True, eq=False)

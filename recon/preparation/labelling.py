@@ -157,14 +157,13 @@ def _judge(patch: Patch, points: Points | None, settings: PreparationSettings) -
     if points is None:
         return RejectedError(Reason.NO_LANDMARKS, "no landmarks file and no landmark network")
     try:
-        limits = settings.limits
         # Nonsense first: crop and measures are cut around the points, whatever they are.
-        check_landmarks(points, mean_landmarks(), limits.misfit)
+        check_landmarks(points, mean_landmarks(), settings.misfit)
         face = frame_face(patch, points, settings.image_size)
         check_overlap(face.box, patch.box)
         # In the photograph's own pixels: beyond its edge the patch goes on, in black.
-        check_uncut(patch.points_outside(points), patch.photograph, limits.outside)
-        check_light_and_detail(face, limits)
+        check_uncut(patch.points_outside(points), patch.photograph, settings.outside)
+        check_light_and_detail(face, settings)
     except RejectedError as rejected:
         return rejected
     return face

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.crop import Box, box_overlap
+from .candidates import PreparationSettings
 from .patch import HASH_BITS, Framed
 from .rows import Reason, RejectedError
 
@@ -29,29 +29,7 @@ Indices = NDArray[np.intp]
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class QualityLimits:
-    """From where on a face is left out.
-
-    Attributes:
-        face_px: longer side of the landmark box in px of the photograph, at least.
-        sharpness: variance of the Laplacian, at least; see `Framed`.
-        darkest: median grey value of the face, at least.
-        lost: share of the face's pixels that are nearly white, at most.
-        outside: share of the landmark box's longer side by which a landmark may lie outside the
-            photograph.
-        misfit: of the landmarks, at most; see `fit_affine_camera`.
-    """
-
-    face_px: float = 64.0
-    sharpness: float = 20.0
-    darkest: float = 25.0
-    lost: float = 0.35
-    outside: float = 0.02
-    misfit: float = 0.10
-
-
-def check_light_and_detail(face: Framed, limits: QualityLimits) -> None:
+def check_light_and_detail(face: Framed, limits: PreparationSettings) -> None:
     """Refuse a face that is too small, too dark, over-exposed or blurred, in this order.
 
     Raises:

@@ -363,37 +363,29 @@ def _tint(generator: np.random.Generator, spread: float) -> Tensor:
     return torch.from_numpy(np.exp(generator.normal(0, spread, 3))).float()
 
 
-@dataclass(frozen=True)
 class HeadFrame:
     """Sizes and places of one head in mm, in the model's coordinates.
 
+    Args:
+        landmarks: (68, 3) iBUG's, mm.
+
     Attributes:
+        width: of the face at the ears.
         centre: (3,) middle of the skull at the height of the eyes.
         semi_axes: (3,) of the ellipsoid that stands for the skull.
         eyes: (2, 3) middles of the subject's right and left eye.
         chin: (3,) tip of the chin.
     """
 
-    centre: Points
-    semi_axes: Points
-    eyes: Points
-    chin: Points
-
-    @property
-    def width(self) -> float:
-        """Width of the face at the ears."""
-        return float(self.semi_axes[0] / _SEMI_AXES[0])
-
-
-def head_frame(landmarks: Points) -> HeadFrame:
-    """The frame of a head from its 68 iBUG landmarks (68, 3) in mm."""
-    eyes = np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)])
-    width = float(np.linalg.norm(landmarks[16] - landmarks[0]))
-    middle = (landmarks[0, 0] + landmarks[16, 0]) / 2
-    # From the nasion back by half a skull: a crop has no vertices behind the ears.
-    depth = landmarks[27, 2] - _SEMI_AXES[2] * width
-    centre = np.array([middle, eyes[:, 1].mean(), depth])
-    return HeadFrame(centre, _SEMI_AXES * width, eyes, landmarks[8])
+    def __init__(self, landmarks: Points) -> None:
+        self.eyes = np.stack([landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)])
+        self.chin = landmarks[8]
+        self.width = float(np.linalg.norm(landmarks[16] - landmarks[0]))
+        self.semi_axes = _SEMI_AXES * self.width
+        middle = (landmarks[0, 0] + landmarks[16, 0]) / 2
+        # From the nasion back by half a skull: a crop has no vertices behind the ears.
+        depth = landmarks[27, 2] - self.semi_axes[2]
+        self.centre = np.array([middle, self.eyes[:, 1].mean(), depth])
 
 
 def required_landmarks(model: MorphableModel, vertices: NDArray[np.floating]) -> Points:

@@ -15,7 +15,6 @@ from .appearance import (
     Hair,
     HeadFrame,
     Points,
-    head_frame,
     required_landmarks,
     vertex_classes,
 )
@@ -119,7 +118,7 @@ class ClothedModel:
     ) -> Clothing:
         """Fit the clothes to a neutral face (V, 3) in mm with an albedo (V, 3)."""
         landmarks = required_landmarks(self.model, neutral)
-        frame = head_frame(landmarks)
+        frame = HeadFrame(landmarks)
         # Rims stand a little before brows and eyes; further in they would cut deep-set ones.
         front = float(max(landmarks[17:28, 2].max(), landmarks[36:48, 2].max())) + 7.0
         skin = np.median(albedo[self.skin], axis=0)
@@ -203,7 +202,7 @@ class TorsoSheet:
     """
 
     def __init__(self, model: MorphableModel) -> None:
-        frame = head_frame(required_landmarks(model, model.mean_shape))
+        frame = HeadFrame(required_landmarks(model, model.mean_shape))
         below = np.interp(np.linspace(0, 9, ROWS), np.arange(10), _PROFILE[:, 0])
         sizes = [np.interp(below, _PROFILE[:, 0], column) for column in _PROFILE.T[1:]]
         half_width, half_depth, back = sizes

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..morphable.model import MorphableModel
-from .appearance import Hair, HeadFrame, Points, head_frame, required_landmarks
+from .appearance import Hair, HeadFrame, Points, required_landmarks
 
 ROWS, COLUMNS = 24, 48
 _LOWEST = -1.2
@@ -42,7 +42,7 @@ class HairSheet:
     """
 
     def __init__(self, model: MorphableModel) -> None:
-        frame = head_frame(required_landmarks(model, model.mean_shape))
+        frame = HeadFrame(required_landmarks(model, model.mean_shape))
         head = model.mean_shape[:, 1] > frame.chin[1]
         # Ears stick out: hair fitted over them would bulge at the sides.
         head[model.vertices_of("left_ear", "right_ear")] = False

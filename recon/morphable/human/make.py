@@ -6,7 +6,6 @@ subdivides them (`files.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from .people import Population
 from .skin import skin_model
 from .source import LICENCE, BaseMesh, HumanSource, unit_offsets
 from .subdivision import cut_quads, refine, refine_flat
-from .topology import EYEBALLS, MOUTH_BAG, PARTS, SKIN, SOCKETS, TEETH, TONGUE, Head, cut_head
+from .topology import EYEBALLS, MOUTH_BAG, PARTS, SKIN, SOCKETS, TEETH, TONGUE, Head
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,13 +58,13 @@ def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Ar
         FacebenchError: a file of the source is missing or damaged.
     """
     base = source.base_mesh()
-    head = cut_head(base)
+    head = Head(base)
     vertices = base.vertices[head.kept]
     people_mean, modes, explained = identity_modes(
         Population(source, head.kept), vertices, head, seed, people
     )
     units, names = unit_offsets(source, head.kept)
-    surface = subdivide(head, base)
+    surface = FineHead(head, base)
     landmarks = _landmark_vertices(head, surface)
     turn, shift = _frame(surface.matrix @ people_mean, landmarks)
     mean = people_mean @ turn.T + shift
@@ -173,9 +172,12 @@ def _principal(shapes: Array, weight: Array) -> tuple[Array, Array, float]:
     return values[first], modes, float(values.sum())
 
 
-@dataclass(frozen=True, eq=False)
 class FineHead:
-    """The head, subdivided.
+    """The head: face, eyeballs and teeth subdivided once, the front of the eyeballs twice.
+
+    Args:
+        head: the coarse mesh.
+        base: what it was cut from; its shape decides, so that no draw of people changes the mesh.
 
     Attributes:
         matrix: (W, V) its vertices as means of MakeHuman's.
@@ -184,47 +186,31 @@ class FineHead:
         edge_vertex: number of the vertex on each edge of the first step.
     """
 
-    matrix: csr_matrix
-    triangles: Ints
-    uv: Array
-    uv_triangles: Ints
-    edge_vertex: dict[tuple[int, int], int]
-
-
-def subdivide(head: Head, base: BaseMesh) -> FineHead:
-    """Subdivide the face, eyeballs and teeth once, the front of the eyeballs twice.
-
-    Args:
-        head: the coarse mesh.
-        base: what it was cut from; its shape decides, so that no draw of people changes the mesh.
-    """
-    depth, low, high = _FINE_FRONT
-    vertices = base.vertices[head.kept]
-    centre, part = vertices[head.quads].mean(axis=1), head.part[head.quads]
-    face = (part == PARTS.index(SKIN)).any(axis=1) & (centre[:, 2] > depth)
-    face &= (centre[:, 1] > low) & (centre[:, 1] < high)
-    wanted = face | np.isin(part, [PARTS.index(EYEBALLS), PARTS.index(TEETH)]).all(axis=1)
-    first = refine(head.quads, len(head.kept), wanted)
-    no_triangles = np.zeros((0, 3), np.int64)
-    flat = refine_flat(base.uv, head.uv_quads, no_triangles, head.quads, wanted)
-    eyes = parts_of(first.matrix, head)[first.quads] == PARTS.index(EYEBALLS)
-    fine = (first.matrix @ vertices)[first.quads].mean(axis=1)
-    # Both eyeballs are centred at one depth.
-    middle = vertices[head.vertices_of(EYEBALLS), 2].mean()
-    wanted = eyes.all(axis=1) & (fine[:, 2] > middle + _IRIS_FRONT)
-    second = refine(first.quads, first.matrix.shape[0], wanted, first.triangles)
-    flat = refine_flat(*flat, first.quads, wanted)
-    matrix = (second.matrix @ first.matrix).tocsr()
-    # A fixed order of the terms: sums are then the same to the last bit whoever multiplies.
-    matrix.sort_indices()
-    along = _shorter_diagonal(matrix @ vertices, second.quads)
-    return FineHead(
-        matrix,
-        np.concatenate([cut_quads(second.quads, along), second.triangles]),
-        flat[0],
-        np.concatenate([cut_quads(flat[1], along), flat[2]]),
-        first.edge_vertex,
-    )
+    def __init__(self, head: Head, base: BaseMesh) -> None:
+        depth, low, high = _FINE_FRONT
+        vertices = base.vertices[head.kept]
+        centre, part = vertices[head.quads].mean(axis=1), head.part[head.quads]
+        face = (part == PARTS.index(SKIN)).any(axis=1) & (centre[:, 2] > depth)
+        face &= (centre[:, 1] > low) & (centre[:, 1] < high)
+        wanted = face | np.isin(part, [PARTS.index(EYEBALLS), PARTS.index(TEETH)]).all(axis=1)
+        first = refine(head.quads, len(head.kept), wanted)
+        no_triangles = np.zeros((0, 3), np.int64)
+        flat = refine_flat(base.uv, head.uv_quads, no_triangles, head.quads, wanted)
+        eyes = parts_of(first.matrix, head)[first.quads] == PARTS.index(EYEBALLS)
+        fine = (first.matrix @ vertices)[first.quads].mean(axis=1)
+        # Both eyeballs are centred at one depth.
+        middle = vertices[head.vertices_of(EYEBALLS), 2].mean()
+        wanted = eyes.all(axis=1) & (fine[:, 2] > middle + _IRIS_FRONT)
+        second = refine(first.quads, first.matrix.shape[0], wanted, first.triangles)
+        flat = refine_flat(*flat, first.quads, wanted)
+        self.edge_vertex = first.edge_vertex
+        self.matrix = (second.matrix @ first.matrix).tocsr()
+        # A fixed order of the terms: sums are then the same to the last bit whoever multiplies.
+        self.matrix.sort_indices()
+        along = _shorter_diagonal(self.matrix @ vertices, second.quads)
+        self.triangles = np.concatenate([cut_quads(second.quads, along), second.triangles])
+        self.uv = flat[0]
+        self.uv_triangles = np.concatenate([cut_quads(flat[1], along), flat[2]])
 
 
 def _shorter_diagonal(vertices: Array, quads: Ints) -> NDArray[np.bool_]:

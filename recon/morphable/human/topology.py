@@ -6,7 +6,6 @@ All vertex numbers are those of the base mesh `hm08`, read off it; `Head` renumb
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,9 +111,10 @@ _LEFT: dict[int, Place] = {
 """iBUG landmarks of the subject's left; those of the right are their mirror images."""
 
 
-@dataclass(frozen=True, eq=False)
 class Head:
-    """The head's mesh of quads, in the base mesh's shape.
+    """The head's mesh of quads, in the base mesh's shape, cut at the neck.
+
+    Skin, inside of the mouth, sockets, eyeballs, teeth and tongue are kept.
 
     Attributes:
         kept: (V,) vertex of the base mesh of every vertex.
@@ -126,58 +126,43 @@ class Head:
             the same vertex where it is one.
     """
 
-    kept: Ints
-    quads: Ints
-    uv_quads: Ints
-    part: Ints
-    mirror: Ints
-    landmarks: Ints
-    lips: Mask
-    lid_rings: Mask
-    nostrils: Mask
+    def __init__(self, base: BaseMesh) -> None:
+        part = np.full(len(base.vertices), -1)
+        wanted = np.zeros(len(base.quads), bool)
+        for group, name in _GROUPS.items():
+            faces = base.group == group
+            wanted |= faces
+            part[base.quads[faces]] = PARTS.index(name)
+        body = base.quads[base.group == "body"]
+        graph = _neighbours(body)
+        neck = _edge_loop(body, graph, _NECK)
+        inside = _flood(graph, _NOSE_TIP, neck) | set(neck)
+        for vertex in np.unique(body):
+            if vertex not in inside:
+                part[vertex] = -1
+        inner = _edge_loop(body, graph, _INNER_LIPS)
+        part[list(_flood(graph, _IN_THE_BAG, inner))] = PARTS.index(MOUTH_BAG)
+        lips = _flood(graph, _BETWEEN_THE_LIPS, [*inner, *_edge_loop(body, graph, _OUTER_LIPS)])
+        mirror = _mirror(base.vertices, np.flatnonzero(part >= 0))
+        ring = _edge_loop(body, graph, _LID_RING)
+        socket = _flood(graph, _IN_THE_SOCKET, ring)
+        part[[*socket, *(int(mirror[v]) for v in socket)]] = PARTS.index(SOCKETS)
+        quads = wanted & (part[base.quads] >= 0).all(axis=1)
+        self.kept = kept = np.unique(base.quads[quads])
+        number = np.full(len(base.vertices), -1)
+        number[kept] = np.arange(len(kept))
+        self.quads = number[base.quads[quads]]
+        self.uv_quads = base.uv_quads[quads]
+        self.part = part[kept]
+        self.mirror = number[mirror[kept]]
+        self.landmarks = number[_landmarks(mirror)]
+        self.lips = np.isin(kept, [*lips, *inner])
+        self.lid_rings = np.isin(kept, [*ring, *mirror[ring]])
+        self.nostrils = np.isin(kept, [*_NOSTRIL, *mirror[list(_NOSTRIL)]])
 
     def vertices_of(self, part: str) -> Ints:
         """Vertices of a named part."""
         return np.flatnonzero(self.part == PARTS.index(part))
-
-
-def cut_head(base: BaseMesh) -> Head:
-    """Cut at the neck; skin, inside of the mouth, sockets, eyeballs, teeth and tongue are kept."""
-    part = np.full(len(base.vertices), -1)
-    wanted = np.zeros(len(base.quads), bool)
-    for group, name in _GROUPS.items():
-        faces = base.group == group
-        wanted |= faces
-        part[base.quads[faces]] = PARTS.index(name)
-    body = base.quads[base.group == "body"]
-    graph = _neighbours(body)
-    neck = _edge_loop(body, graph, _NECK)
-    head = _flood(graph, _NOSE_TIP, neck) | set(neck)
-    for vertex in np.unique(body):
-        if vertex not in head:
-            part[vertex] = -1
-    inner = _edge_loop(body, graph, _INNER_LIPS)
-    part[list(_flood(graph, _IN_THE_BAG, inner))] = PARTS.index(MOUTH_BAG)
-    lips = _flood(graph, _BETWEEN_THE_LIPS, [*inner, *_edge_loop(body, graph, _OUTER_LIPS)])
-    mirror = _mirror(base.vertices, np.flatnonzero(part >= 0))
-    ring = _edge_loop(body, graph, _LID_RING)
-    socket = _flood(graph, _IN_THE_SOCKET, ring)
-    part[[*socket, *(int(mirror[v]) for v in socket)]] = PARTS.index(SOCKETS)
-    quads = wanted & (part[base.quads] >= 0).all(axis=1)
-    kept = np.unique(base.quads[quads])
-    number = np.full(len(base.vertices), -1)
-    number[kept] = np.arange(len(kept))
-    return Head(
-        kept=kept,
-        quads=number[base.quads[quads]],
-        uv_quads=base.uv_quads[quads],
-        part=part[kept],
-        mirror=number[mirror[kept]],
-        landmarks=number[_landmarks(mirror)],
-        lips=np.isin(kept, [*lips, *inner]),
-        lid_rings=np.isin(kept, [*ring, *mirror[ring]]),
-        nostrils=np.isin(kept, [*_NOSTRIL, *mirror[list(_NOSTRIL)]]),
-    )
 
 
 def _landmarks(mirror: Ints) -> Ints:

@@ -216,4 +216,4 @@ def test_triangles_given_twice_count_once(person: Mesh) -> None:
     )
     clean, removed = clean_mesh(twice)
     np.testing.assert_array_equal(clean.triangles, triangles)
-    assert str(removed) == "57 duplicate triangles"
+    assert removed == "57 duplicate triangles"

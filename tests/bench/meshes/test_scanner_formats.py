@@ -91,7 +91,7 @@ def test_stl_as_text_and_its_copies_are_one_surface() -> None:
     sphere = trimesh.creation.icosphere(2)
     vertices, triangles = parse_stl(sphere.export(file_type="stl_ascii").encode())
     clean, removed = clean_mesh(Mesh(100 * vertices, triangles), copies_mm=1e-4)
-    assert len(clean.vertices) == len(sphere.vertices) and not str(removed)
+    assert len(clean.vertices) == len(sphere.vertices) and not removed
     with pytest.raises(ValueError, match=r"three numbers|ends early"):
         parse_stl(sphere.export(file_type="stl_ascii").encode()[:-120])
 

@@ -167,11 +167,11 @@ def test_what_has_no_counterpart_does_not_count(face, deformed, crop) -> None:
 
 
 def test_the_registration_tells_how_it_went(face, deformed, crop, registration) -> None:
-    last, settings = registration.last, registration.system.settings
-    assert registration.converged and last.moved_mm <= settings.tolerance_mm
+    settings = registration.system.settings
+    assert registration.converged and registration.moved_mm <= settings.tolerance_mm
     assert 1 < registration.steps <= settings.max_steps
-    assert 0 < last.residual_mm < 0.5
-    assert last.noise_mm == settings.noise_mm
+    assert 0 < registration.residual_mm < 0.5
+    assert registration.noise_mm == settings.noise_mm
     surfaces, twice = (Surface(face), Surface(deformed)), NonRigidSettings(max_steps=2)
     short = register_nonrigidly(*surfaces, crop, RULES, settings=twice)
     assert short.steps == 2 and not short.converged
@@ -190,7 +190,7 @@ def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person,
     surface, scan = Surface(face), Surface(replace(person, vertices=bumpy))
 
     found = register_nonrigidly(surface, scan, crop, RULES)
-    assert found.last.noise_mm > found.system.settings.noise_mm
+    assert found.noise_mm > found.system.settings.noise_mm
     matches = correspond(surface, scan, crop, RULES)
     true = np.zeros(len(surface.vertices))
     true[surface.vertex_of] = np.linalg.norm(np.asarray(face.vertices) - bumpy, axis=1)
@@ -214,7 +214,7 @@ def test_the_deviation_is_that_of_draws_of_the_posterior(registration, recovered
 
     system, theirs = found.system, matches.on_scan[kept]
     count = len(system.field.nodes)
-    factor = np.linalg.cholesky(system.precision(found.last.displacement)).T
+    factor = np.linalg.cholesky(system.precision(found.displacement)).T
     draws = np.linalg.solve(factor, np.random.default_rng(0).standard_normal((3 * count, 60)))
     basis = system.near_basis[kept[system.near]]
     normals = matches.normals[kept]

@@ -10,13 +10,10 @@ from labelled_photographs import person
 from PIL import Image, ImageFilter
 
 from facebench.recon.face.crop import landmark_box
+from facebench.recon.preparation.candidates import PreparationSettings
 from facebench.recon.preparation.patch import Framed, cut_patch, frame_face, sharpness
 from facebench.recon.preparation.rows import Reason, RejectedError
-from facebench.recon.preparation.selection import (
-    QualityLimits,
-    check_light_and_detail,
-    check_uncut,
-)
+from facebench.recon.preparation.selection import check_light_and_detail, check_uncut
 
 
 def framed(number: int) -> Framed:
@@ -31,7 +28,7 @@ def changed(face: Framed, picture: Image.Image) -> Framed:
 
 def reason(face: Framed) -> Reason | None:
     try:
-        check_light_and_detail(face, QualityLimits())
+        check_light_and_detail(face, PreparationSettings())
     except RejectedError as error:
         return error.reason
     return None
