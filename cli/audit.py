@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from ..bench.audit.people import AuditedPerson
     from ..recon.morphable.model import MorphableModel
-    from ..results.audit import Audit, Sensitivity
+    from ..results.audit.agreement import Sensitivity
+    from ..results.audit.folder import Audit
 
 
 @click.command("audit")
@@ -66,7 +67,7 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
       facebench audit --run runs/ours --out audit
     """
     from ..recon.files.writing import lock_folder
-    from ..results.audit import write_audit
+    from ..results.audit.folder import write_audit
 
     if not (options["people"] or options["data"] or options["run"]):
         raise click.UsageError("give --people, --data or --run")
@@ -98,7 +99,7 @@ def _audit(
 
     import pandas as pd
 
-    from ..results.audit import Audit
+    from ..results.audit.folder import Audit
 
     # Jobs that start no processes of their own and share nothing: one per processor.
     work = _Work(workers or len(os.sched_getaffinity(0)), cluster, quiet)
@@ -201,7 +202,7 @@ def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Se
     from ..bench.audit.sensitivity import CHOICES
     from ..bench.protocol.record import Protocol
     from ..distributed.audit import faces_of, measure_faces
-    from ..results.audit import sensitivities
+    from ..results.audit.agreement import sensitivities
     from ..results.run.folder import RunFolder
     from ._progress import count_on_bar
 
@@ -224,7 +225,7 @@ def _show(audit: Audit, page: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(audit.to_dict())
         return
-    from ..results.audit import agreement_table, predictor_table, sensitivity_table
+    from ..results.audit.folder import agreement_table, predictor_table, sensitivity_table
     from ..results.tables.writers import terminal_text
 
     tables = []

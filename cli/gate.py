@@ -13,7 +13,9 @@ from ..recon.files.stores import address_of
 from ._tables import print_json
 
 if TYPE_CHECKING:
-    from ..results.gate import Baseline, Rule, Verdict
+    from ..results.gate.baseline import Baseline
+    from ..results.gate.rules import Rule
+    from ..results.gate.verdict import Verdict
     from ..results.run.folder import RunFolder
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -91,7 +93,8 @@ def command(
 
 
 def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
-    from ..results.gate import evaluate, not_measured, read_rules
+    from ..results.gate.evaluate import evaluate, not_measured
+    from ..results.gate.rules import read_rules
     from ..results.tables.basis import refuse_unfinished
 
     # The rules first: a mistake in them is one of usage, whatever the run is like.
@@ -107,7 +110,7 @@ def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
 
 def _baseline(place: str) -> Baseline:
     """The baseline of a file, or of a run."""
-    from ..results.gate import Baseline
+    from ..results.gate.baseline import Baseline
     from ..results.tables.basis import refuse_unfinished
     from ..results.tracking.run import open_runs
 
@@ -120,7 +123,7 @@ def _baseline(place: str) -> Baseline:
 
 
 def _update(folder: RunFolder, baseline: str | None) -> None:
-    from ..results.gate import update_baseline
+    from ..results.gate.baseline import update_baseline
     from ..results.tables.basis import refuse_unfinished
 
     # A run's folder may be a baseline to read, never one to write over.

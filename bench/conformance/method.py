@@ -180,7 +180,7 @@ def portraits(size: int) -> NDArray[np.uint8]:
     return crops
 
 
-def seconds_per_face(method: Method, repeats: int = REPEATS) -> float:
+def seconds_per_face(method: Method) -> float:
     """Processor seconds that describing one face takes in batches of eight, the least of some runs.
 
     Of all threads together, without decoding and detection, which are the same for every method.
@@ -189,7 +189,7 @@ def seconds_per_face(method: Method, repeats: int = REPEATS) -> float:
     crops = portraits(method.crop_size)
     method.describe(crops)
     found = []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         start = time.process_time()
         method.describe(crops)
         # The least of several: whatever else the machine does can only add.

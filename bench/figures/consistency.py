@@ -111,13 +111,11 @@ def groups_of(photographs: Sequence[Photograph]) -> tuple[str, ...]:
     return (ALL, *named)
 
 
-def differences(
-    spreads: Sequence[Spread], group: str = ALL
-) -> list[tuple[Spread, PairedDifference, float]]:
+def differences(spreads: Sequence[Spread]) -> list[tuple[Spread, PairedDifference, float]]:
     """The first method against each other one: that one, first − it in mm, paired over people, and
     the p-value corrected for all of them."""
     first, *others = spreads
-    paired = [paired_difference(first.within_mm[group], other.within_mm[group]) for other in others]
+    paired = [paired_difference(first.within_mm[ALL], other.within_mm[ALL]) for other in others]
     # Several methods against one first: without a correction the best of many looks significant.
     corrected = holm([one.p_value for one in paired]).tolist()
     return list(zip(others, paired, corrected, strict=True))

@@ -63,23 +63,12 @@ def register_regions(
     Raises:
         FacebenchError: no landmarks tell the regions, or one of the two lacks a region.
     """
-    landmarks = scan.landmarks
-    if landmarks is None and prediction.landmarks is not None:
-        landmarks = prediction.landmarks.moved(start.transform)
-    if landmarks is None:
-        raise FacebenchError(
-            "no landmarks tell the regions of the face", "give those of the scan or the prediction"
-        )
-    vertices = np.asarray(scan.mesh.vertices, np.float64)
-    parts, inside = transfer_parts(scan.mesh, landmarks), crop.holds(vertices)
-    if parts["mouth"].any():
-        apart = cKDTree(vertices[parts["mouth"]]).query(vertices)[0]
-        parts["mouth"] = (apart < MOUTH_MM) & ~parts["nose"]
     own = np.asarray(prediction.mesh.vertices, np.float64)
-    at_prediction, at_scan = np.full(len(own), np.nan), np.full(len(vertices), np.nan)
+    at_prediction = np.full(len(own), np.nan)
+    at_scan = np.full(len(scan.mesh.vertices), np.nan)
     sides, means, steps, converged = [], {}, 0, True
-    for name in REGIONS:
-        part = _region(scan, parts[name] & inside, name)
+    for name, inside in _vertices_of_regions(prediction, scan, start, crop).items():
+        part = _region(scan, inside, name)
         transform, taken, ended, found = _register(
             part.surface, prediction, start, name, protocol.intersection
         )
@@ -90,7 +79,7 @@ def register_regions(
         kept = found.inliers
         # At the scan's vertices of the region; at the prediction's by the nearest counterpart.
         of_part = vertex_errors(found, "point_to_surface", part.surface.vertex_of)
-        at_scan[_used_vertices(scan, parts[name] & inside)] = of_part
+        at_scan[_used_vertices(scan, inside)] = of_part
         there = transform.inverse().apply(found.on_prediction[kept])
         reach = VERTEX_MM / transform.scale
         away, nearest = cKDTree(there).query(own, distance_upper_bound=reach)
@@ -108,6 +97,25 @@ def register_regions(
         at_scan,
         means,
     )
+
+
+def _vertices_of_regions(
+    prediction: PreparedMesh, scan: PreparedMesh, start: Initialisation, crop: Sphere
+) -> dict[str, NDArray[np.bool_]]:
+    """The scan's vertices (V,) in each region, by its own landmarks or else the prediction's."""
+    landmarks = scan.landmarks
+    if landmarks is None and prediction.landmarks is not None:
+        landmarks = prediction.landmarks.moved(start.transform)
+    if landmarks is None:
+        raise FacebenchError(
+            "no landmarks tell the regions of the face", "give those of the scan or the prediction"
+        )
+    vertices = np.asarray(scan.mesh.vertices, np.float64)
+    parts, inside = transfer_parts(scan.mesh, landmarks), crop.holds(vertices)
+    if parts["mouth"].any():
+        apart = cKDTree(vertices[parts["mouth"]]).query(vertices)[0]
+        parts["mouth"] = (apart < MOUTH_MM) & ~parts["nose"]
+    return {name: parts[name] & inside for name in REGIONS}
 
 
 def _used_vertices(scan: PreparedMesh, inside: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -80,7 +80,6 @@ def score_prediction(
     protocol: Protocol,
     *,
     subject: str = "",
-    scene: str = "",
     nose_tip: Float64Array | None = None,
     parts: Mapping[str, NDArray[np.bool_]] | None = None,
     prediction_landmarks: Landmarks | None = None,
@@ -104,7 +103,7 @@ def score_prediction(
             when the protocol takes the scale from landmarks alone.
         scan: in mm.
         protocol: decides every step.
-        subject, scene: go into the score; a subject may have a crop of its own.
+        subject: goes into the score; may have a crop of its own.
         nose_tip: (3,) label in the scan's space, or None to find it.
         parts: vertices (V,) of the prediction in each part of the face (`face_parts`).
         prediction_landmarks: in the prediction's space; default to the mesh's own.
@@ -151,7 +150,7 @@ def score_prediction(
         "start": start.source,
         "landmark_residual_mm": start.residual_mm(registration.transform),
     }
-    score = Score(subject, scene, SCORED, "", protocol.name, protocol.digest, **columns)
+    score = Score(subject, "", SCORED, "", protocol.name, protocol.digest, **columns)
     aligned = _transform_mesh(prediction, alignment.transform)
     of_scan, of_prediction = (side.equal_shares() for side in registered.errors)
     curve = pooled.share_within(CURVE_MM)

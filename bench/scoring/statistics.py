@@ -33,10 +33,6 @@ class Interval:
     low: float
     high: float
 
-    def excludes(self, value: float) -> bool:
-        """Whether a value lies outside; an unknown interval excludes nothing."""
-        return value < self.low or value > self.high
-
 
 UNKNOWN = Interval(float("nan"), float("nan"))
 
@@ -114,9 +110,9 @@ def bootstrap_interval(
     return percentile_interval(drawn)
 
 
-def percentile_interval(means: Float64Array, confidence: float = 0.95) -> Interval:
-    """The central interval of resampled means."""
-    tail = (1 - confidence) / 2
+def percentile_interval(means: Float64Array) -> Interval:
+    """The central interval that holds 95 % of resampled means."""
+    tail = (1 - 0.95) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
@@ -167,9 +163,11 @@ def paired_difference(
     means = bootstrap_means(each, seed, weights=counts)
     p_value = float("nan")
     if n >= FEWEST_SUBJECTS:
-        exact = n <= EXACT_SUBJECTS
-        # Flipped are whole subjects, each with the sum of its differences.
-        p_value = sign_flip_p_value(each * counts) if exact else _extremes(means, difference.mean())
+        if n <= EXACT_SUBJECTS:
+            # Flipped are whole subjects, each with the sum of its differences.
+            p_value = sign_flip_p_value(each * counts)
+        else:
+            p_value = bootstrap_p_value(means, difference.mean())
     return PairedDifference(float(difference.mean()), percentile_interval(means), p_value, n)
 
 
@@ -187,14 +185,9 @@ def sign_flip_p_value(differences: ArrayLike) -> float:
     return float((sums >= np.abs(values.sum()) - 1e-12 * np.abs(values).sum()).mean())
 
 
-def bootstrap_p_value(differences: ArrayLike, seed: int = 0) -> float:
-    """Two-sided p-value of (S,) differences: the share of resampled means, moved to have mean zero,
-    that lie at least as far from zero as the observed."""
-    values = np.asarray(differences, np.float64)
-    return _extremes(bootstrap_means(values, seed), values.mean())
-
-
-def _extremes(means: Float64Array, observed: float) -> float:
+def bootstrap_p_value(means: Float64Array, observed: float) -> float:
+    """Two-sided p-value of a mean: the share of its resampled ones, moved to have mean zero, that
+    lie at least as far from zero."""
     extreme = int((np.abs(means - observed) >= abs(observed)).sum())
     # The observed mean counts as one of the draws: a p-value of 0 cannot be had from samples.
     return (extreme + 1) / (len(means) + 1)

@@ -220,8 +220,8 @@ def longest_track(
     return labels == longest, tuple(sorted(others, key=lambda other: -other[2]))
 
 
-def describe_others(others: Sequence[tuple[int, int, int]], most: int = 3) -> str:
+def describe_others(others: Sequence[tuple[int, int, int]]) -> str:
     """The tracks that were left out in words, with their frames."""
     spans = [f"{first} to {last}" if last > first else f"{first}" for first, last, _ in others]
     counts = [f"{count} {'face' if count == 1 else 'faces'}" for *_, count in others]
-    return some([f"{span} ({count})" for span, count in zip(spans, counts, strict=True)], most)
+    return some([f"{span} ({count})" for span, count in zip(spans, counts, strict=True)], 3)

@@ -242,10 +242,9 @@ class LandmarkNetwork(nn.Module):
     Args:
         width: channels of the trunk's first stage.
         image_size: side of the square crops in px, a multiple of 32.
-        landmarks: how many points.
     """
 
-    def __init__(self, width: int, image_size: int, landmarks: int = LANDMARKS) -> None:
+    def __init__(self, width: int, image_size: int) -> None:
         super().__init__()
         self.image_size = image_size
         self.normalise = ColourNormalisation()
@@ -258,7 +257,7 @@ class LandmarkNetwork(nn.Module):
             ConvolutionUnit(width * 2**stage, path, kernel=1) for stage in range(4)
         )
         self.merge = nn.ModuleList(ConvolutionUnit(path, path) for _ in range(3))
-        self.heat = nn.Conv2d(path, landmarks, 1)
+        self.heat = nn.Conv2d(path, LANDMARKS, 1)
 
     def forward(self, crops: Tensor, sharpness: Tensor | None = None) -> Tensor:
         """Landmarks (B, L, 2) in px of the crops (B, 3, S, S) of RGB in [0, 1].

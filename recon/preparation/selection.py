@@ -21,9 +21,6 @@ LEAST_OVERLAP = 0.2
 
 Points = NDArray[np.floating]
 
-KEEP_ALL = -1
-"""A radius that keeps faces that look alike."""
-
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.intp]
 Row = Mapping[str, Any]
@@ -210,7 +207,7 @@ def select(index: Sequence[Row], radius: int) -> tuple[list[Row], list[Row]]:
 
     Args:
         index: rows in the order of the photographs, `reason` empty for good faces.
-        radius: bits, or `KEEP_ALL`.
+        radius: bits; negative keeps faces that look alike.
     """
     reasons = _same_files(index)
     faces = [place for place, row in enumerate(index) if not row["reason"] and place not in reasons]

@@ -258,7 +258,12 @@ def import_everything() -> None:
 
     for path in Path(__file__).parents[2].glob("cli/[a-z]*.py"):
         importlib.import_module(f"facebench.cli.{path.stem}")
-    for name in ("bench.scoring.evaluate", "results.report", "results.compare", "results.gate"):
+    for name in (
+        "bench.scoring.evaluate",
+        "results.report",
+        "results.compare",
+        "results.gate.evaluate",
+    ):
         importlib.import_module(f"facebench.{name}")
     for name in ("results.figures.errors", "recon.synthetic.shards", "recon.morphable.load"):
         importlib.import_module(f"facebench.{name}")

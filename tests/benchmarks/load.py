@@ -49,7 +49,9 @@ from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.distributed.tasks import Behind
 from facebench.recon.export.mesh_files import write_ply
 from facebench.results.compare import FORMS, compare, comparison_text
-from facebench.results.gate import Baseline, Coverage, Limit, Regression, evaluate
+from facebench.results.gate.baseline import Baseline
+from facebench.results.gate.evaluate import evaluate
+from facebench.results.gate.rules import Coverage, Limit, Regression
 from facebench.results.report import write_report
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.items import GrowingTable, schema, table_of_results

@@ -13,8 +13,7 @@ from example_runs import SCENES, SUBJECTS, example_row, example_run, keep_rows
 
 from facebench.bench.protocol.record import preset
 from facebench.cli.main import group
-from facebench.results.gate import KINDS, read_rules
-from facebench.results.gate.rules import kind_of
+from facebench.results.gate.rules import KINDS, kind_of, read_rules
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCKS = [

@@ -13,7 +13,7 @@ from example_runs import SCENES, example_record, example_run
 from facebench.cli.gate import STEP_SUMMARY
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
-from facebench.results.gate import Baseline
+from facebench.results.gate.baseline import Baseline
 from facebench.results.run.folder import RunFolder
 
 RULES = """

@@ -34,7 +34,7 @@ def landmarks(person: Mesh, any_pose) -> Landmarks:
 @pytest.fixture(scope="module")
 def pair(face: Mesh, scan: Mesh, model) -> ScoredPair:
     parts = face_parts(model.region, model.region_names)
-    return score_prediction(face, scan, MICC, subject="subject_01", scene="indoor", parts=parts)
+    return score_prediction(face, scan, MICC, subject="subject_01", parts=parts)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,10 @@ from facebench.bench.scoring.statistics import (
 )
 
 
+def by_bootstrap(differences: np.ndarray, seed: int = 0) -> float:
+    return bootstrap_p_value(bootstrap_means(differences, seed), differences.mean())
+
+
 def test_the_bootstrap_interval_is_the_normal_one_for_many_subjects() -> None:
     values = np.random.default_rng(0).normal(1.5, 0.2, 400)
     interval = bootstrap_interval(values, seed=1)
@@ -36,11 +40,8 @@ def test_the_bootstrap_interval_is_the_normal_one_for_many_subjects() -> None:
 
 def test_the_bootstrap_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(2)
-    hits = [
-        not bootstrap_interval(rng.normal(0, 1, 53), seed, resamples=500).excludes(0.0)
-        for seed in range(400)
-    ]
-    assert 0.90 < np.mean(hits) < 0.98
+    found = [bootstrap_interval(rng.normal(0, 1, 53), seed, resamples=500) for seed in range(400)]
+    assert 0.90 < np.mean([one.low <= 0.0 <= one.high for one in found]) < 0.98
 
 
 def test_photographs_of_one_person_are_no_more_people() -> None:
@@ -113,7 +114,7 @@ def test_a_paired_difference_sees_what_two_intervals_cannot() -> None:
     better = subjects - 0.05 + rng.normal(0, 0.02, 53)
     found = paired_difference(better, subjects)
     assert found.mean_mm == pytest.approx(-0.05, abs=0.01)
-    assert found.ci95_mm.excludes(0.0)
+    assert found.ci95_mm.high < 0.0
     assert found.p_value < 0.001
     nothing = paired_difference(subjects + rng.normal(0, 0.02, 53), subjects)
     assert nothing.p_value > 0.01
@@ -166,14 +167,14 @@ def test_the_exact_test_is_wrong_as_often_as_it_says() -> None:
 def test_the_bootstrap_of_few_subjects_claims_too_much() -> None:
     """Why it is not used for them."""
     rng = np.random.default_rng(1)
-    p = np.array([bootstrap_p_value(rng.normal(size=6), seed) for seed in range(400)])
+    p = np.array([by_bootstrap(rng.normal(size=6), seed) for seed in range(400)])
     assert (p <= 0.05).mean() > 0.08
 
 
 def test_bootstrap_and_exact_test_agree_on_many_subjects() -> None:
     differences = np.random.default_rng(3).normal(0.02, 0.05, 18)
     exact = sign_flip_p_value(differences)
-    assert bootstrap_p_value(differences) == pytest.approx(exact, abs=0.05)
+    assert by_bootstrap(differences) == pytest.approx(exact, abs=0.05)
 
 
 @given(st.integers(2, 9), st.integers(0, 2**31))
@@ -204,14 +205,14 @@ def test_the_geometric_mean_does_not_depend_on_order() -> None:
 def test_the_bootstrap_p_value_counts_the_observed_itself() -> None:
     """It is never 0: the draw that was observed is one of those that might have been."""
     apart, equal = np.full(20, 5.0), np.zeros(20)
-    assert bootstrap_p_value(apart) == 1 / (RESAMPLES + 1)
-    assert bootstrap_p_value(equal) == 1.0
+    assert by_bootstrap(apart) == 1 / (RESAMPLES + 1)
+    assert by_bootstrap(equal) == 1.0
     assert paired_difference(apart, equal).p_value == 1 / (RESAMPLES + 1)
 
 
 def test_the_p_value_has_two_sides() -> None:
     values = np.random.default_rng(5).normal(0.1, 1.0, 40)
-    assert bootstrap_p_value(values) == bootstrap_p_value(-values)
+    assert by_bootstrap(values) == by_bootstrap(-values)
     assert sign_flip_p_value(values[:10]) == sign_flip_p_value(-values[:10])
 
 
@@ -219,13 +220,12 @@ def test_the_interval_leaves_the_same_share_out_at_both_ends() -> None:
     means = np.arange(10_001.0)
     found = percentile_interval(means)
     assert (found.low, found.high) == pytest.approx((250.0, 9750.0))
-    assert percentile_interval(means, 0.5) == Interval(2500.0, 7500.0)
 
 
 @pytest.mark.parametrize("n", [EXACT_SUBJECTS, EXACT_SUBJECTS + 1])
 def test_the_exact_test_gives_way_to_the_bootstrap(n: int) -> None:
     values = np.random.default_rng(n).normal(0.3, 1.0, n)
-    expected = sign_flip_p_value(values) if n <= EXACT_SUBJECTS else bootstrap_p_value(values, 3)
+    expected = sign_flip_p_value(values) if n <= EXACT_SUBJECTS else by_bootstrap(values, 3)
     assert paired_difference(values, np.zeros(n), 3).p_value == expected
 
 

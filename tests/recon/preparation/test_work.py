@@ -20,7 +20,7 @@ from facebench.recon.preparation.folder import (
 )
 from facebench.recon.preparation.labelling import label_faces
 from facebench.recon.preparation.listing import Photograph, list_photographs
-from facebench.recon.preparation.selection import KEEP_ALL, names, select
+from facebench.recon.preparation.selection import names, select
 from facebench.recon.vision.detect import CascadeDetector
 
 SETTINGS = PreparationSettings(image_size=48)
@@ -54,7 +54,7 @@ def test_the_order_of_arrival_does_not_matter(
         assert dropped[0]["detail"] == "photos/a.jpg"
         assert dropped[1]["source"] in ("photos/d.jpg", "photos/e.jpg")
     assert kept[0] == kept[1] and len(kept[0]) == 3
-    assert len(select(work.index(photographs), KEEP_ALL)[0]) == 4
+    assert len(select(work.index(photographs), -1)[0]) == 4
 
 
 def test_photographs_of_a_damaged_file_are_done_again(
@@ -64,7 +64,7 @@ def test_photographs_of_a_damaged_file_are_done_again(
     work, part = WorkFolder(tmp_path / "work"), prepared(photographs)
     work.write(part)
     damage(work.folder / part.name, "image", 30)
-    rows, _ = select(work.index(photographs), KEEP_ALL)
+    rows, _ = select(work.index(photographs), -1)
     with pytest.raises(FacebenchError, match="is damaged"):
         list(work.read(rows))
     assert remaining_photographs(photographs, work.index(photographs)) == photographs
@@ -131,6 +131,6 @@ def test_of_equal_photographs_the_one_with_good_labels_stays() -> None:
         {"source": name, "sha256": "f00d", "reason": reason, "detail": "", **sizes}
         for name, reason in (("a.png", "unusable landmarks or mask file"), ("b.png", ""))
     ]
-    kept, dropped = select(rows, KEEP_ALL)
+    kept, dropped = select(rows, -1)
     assert [row["source"] for row in kept] == ["b.png"]
     assert [row["source"] for row in dropped] == ["a.png"]

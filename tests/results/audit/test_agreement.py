@@ -11,7 +11,8 @@ from scipy.stats import kendalltau
 
 from facebench.bench.audit.measure import STATISTICS, correlation
 from facebench.bench.audit.predictors import LADDER_MM
-from facebench.results.audit import agreement, agreement_table
+from facebench.results.audit.agreement import agreement
+from facebench.results.audit.folder import agreement_table
 
 PEOPLE, METHODS = 12, ("good", "fair", "poor")
 

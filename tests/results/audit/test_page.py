@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facebench.results.audit import Audit, predictor_table, sensitivities, write_audit
+from facebench.results.audit.agreement import sensitivities
+from facebench.results.audit.folder import Audit, predictor_table, write_audit
 
 
 @pytest.fixture(name="rows")

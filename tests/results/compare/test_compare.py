@@ -32,7 +32,7 @@ from facebench.errors import FacebenchError
 from facebench.results.compare import Comparison, compare, refuse_groups
 from facebench.results.compare.comparison import tally
 from facebench.results.compare.tables import FORMS, comparison_text, verdict_sentences
-from facebench.results.gate import Baseline
+from facebench.results.gate.baseline import Baseline
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import Published, published_results
 from facebench.results.tables.subject_errors import scene_column, shared_values

@@ -12,8 +12,7 @@ import pytest
 from example_runs import SCENES, SUBJECTS, example_row, example_run, example_summary
 
 from facebench.errors import FacebenchError
-from facebench.results.gate import Baseline, update_baseline
-from facebench.results.gate.baseline import uncommitted
+from facebench.results.gate.baseline import Baseline, uncommitted, update_baseline
 from facebench.results.run.folder import RunFolder
 
 

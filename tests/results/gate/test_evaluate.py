@@ -22,19 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.results.compare import compare
-from facebench.results.gate import (
-    Baseline,
-    Coverage,
-    Limit,
-    Paper,
-    Regression,
-    Rule,
-    Speed,
-    Status,
-    Verdict,
-    evaluate,
-    not_measured,
-)
+from facebench.results.gate.baseline import Baseline
+from facebench.results.gate.evaluate import evaluate, not_measured
+from facebench.results.gate.rules import Coverage, Limit, Paper, Regression, Rule, Speed
+from facebench.results.gate.verdict import Status, Verdict
 from facebench.results.run.folder import RunFolder
 
 PASSED, WARNED, FAILED = Status.PASSED, Status.WARNED, Status.FAILED

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facebench.errors import FacebenchError
-from facebench.results.gate import (
+from facebench.results.gate.rules import (
     Completeness,
     Coverage,
     Limit,

@@ -15,17 +15,10 @@ from example_runs import SUBJECTS, example_record, example_row, example_summary,
 
 from facebench.bench.scoring.result import Result
 from facebench.errors import FacebenchError
-from facebench.results.gate import (
-    Baseline,
-    Completeness,
-    Coverage,
-    Limit,
-    Regression,
-    Rule,
-    Speed,
-    Status,
-    evaluate,
-)
+from facebench.results.gate.baseline import Baseline
+from facebench.results.gate.evaluate import evaluate
+from facebench.results.gate.rules import Completeness, Coverage, Limit, Regression, Rule, Speed
+from facebench.results.gate.verdict import Status
 from facebench.results.run.folder import RunFolder
 
 SCENES = ("cooperative", "indoor")
