@@ -63,20 +63,14 @@ class AttentionRefinement(nn.Module):
         return weighted
 
 
-class ContextTrunk(ResNet):
+class Trunk(ResNet):
     """ResNet-18 without its last layer."""
 
     def __init__(self, width: int) -> None:
         super().__init__("resnet18", 1, width)
-        # The public weights have none there.
+        # The public weights have none there. Idle ones would stand in every file, and distributed
+        # training would wait for their gradient.
         del self.fc
-
-    def scales(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Feature maps at 1/8, 1/16 and 1/32 of normalised images (B, 3, H, W)."""
-        maps = self.maxpool(self.bn1(self.conv1(images)).relu_())
-        eighth = self.layer2(self.layer1(maps))
-        sixteenth = self.layer3(eighth)
-        return eighth, sixteenth, self.layer4(sixteenth)
 
 
 class ContextPath(nn.Module):
@@ -84,7 +78,7 @@ class ContextPath(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.resnet = ContextTrunk(width)
+        self.resnet = Trunk(width)
         self.arm16 = AttentionRefinement(4 * width, 2 * width)
         self.arm32 = AttentionRefinement(8 * width, 2 * width)
         self.conv_head32 = ConvolutionUnit(2 * width, 2 * width)
@@ -93,7 +87,7 @@ class ContextPath(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Trunk features at 1/8; context at 1/8 and at 1/16 of images (B, 3, H, W)."""
-        eighth, sixteenth, last = self.resnet.scales(images)
+        eighth, sixteenth, last = self.resnet.pyramid(images)[1:]
         # Every pixel sees the picture's mean: no convolution here reaches over the whole picture.
         overall = self.conv_avg(last.mean((2, 3), keepdim=True))
         # Added before it is enlarged, on a sixteenth of the pixels.
@@ -248,10 +242,7 @@ class LandmarkNetwork(nn.Module):
         super().__init__()
         self.image_size = image_size
         self.normalise = ColourNormalisation()
-        self.trunk = ResNet("resnet18", 1, width)
-        # Idle weights would stand in every file, and distributed training would wait for their
-        # gradient.
-        del self.trunk.fc
+        self.trunk = Trunk(width)
         path = 2 * width
         self.lateral = nn.ModuleList(
             ConvolutionUnit(width * 2**stage, path, kernel=1) for stage in range(4)
