@@ -16,14 +16,8 @@ from ..mesh import IntArray, Mesh
 Float32Array = NDArray[np.float32]
 
 _ARRAYS = (
-    "mean_shape",
-    "identity_basis",
-    "expression_basis",
-    "mean_albedo",
-    "albedo_basis",
-    "triangles",
-    "landmarks",
-    "region",
+    *("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis"),
+    *("triangles", "landmarks", "region"),
 )
 
 

@@ -14,13 +14,8 @@ from .model import Float32Array
 Weights = NDArray[np.float64]
 
 ALBEDO_NAMES = (
-    "skin_tone",
-    "skin_warmth",
-    "blush",
-    "lip_colour",
-    "brow_darkness",
-    "beard_shadow",
-    "eye_colour",
+    *("skin_tone", "skin_warmth", "blush", "lip_colour", "brow_darkness", "beard_shadow"),
+    *("eye_colour"),
 )
 """The modes, one standard deviation each."""
 

@@ -125,22 +125,10 @@ def shade_fragment(
 
 @triton.jit
 def find_nearest(
-    rows,
-    corners,
-    nearest,
-    n_vertices,
-    n_triangles,
-    height,
-    width,
-    margin,
-    least_area,
-    highest,
-    logit_scale,
-    least,
-    far,
-    depth_scale,
+    rows, corners, nearest, n_vertices, n_triangles,
+    height, width, margin, least_area, highest, logit_scale, least, far, depth_scale,
     block: tl.constexpr,
-):
+):  # fmt: skip
     """Raise `nearest` (B, H * W) to the largest ζ of the fragments that are not dropped."""
     image = tl.program_id(1)
     rows += image * 6 * n_vertices
@@ -172,26 +160,10 @@ def find_nearest(
 
 @triton.jit
 def add_fragments(
-    rows,
-    corners,
-    nearest,
-    sums,
-    n_vertices,
-    n_triangles,
-    n_pixels,
-    height,
-    width,
-    margin,
-    least_area,
-    highest,
-    logit_scale,
-    least,
-    far,
-    depth_scale,
-    gamma,
-    lowest,
-    block: tl.constexpr,
-):
+    rows, corners, nearest, sums, n_vertices, n_triangles, n_pixels,
+    height, width, margin, least_area, highest, logit_scale, least, far, depth_scale,
+    gamma, lowest, block: tl.constexpr,
+):  # fmt: skip
     """Add to `sums` (6, B * H * W) what `blend` adds for every fragment."""
     image = tl.program_id(1)
     rows += image * 6 * n_vertices
@@ -243,26 +215,10 @@ def _unclipped_gradient(gradient, raw, highest):
 
 @triton.jit
 def add_gradients(
-    rows,
-    corners,
-    upstream,
-    gradient,
-    n_vertices,
-    n_triangles,
-    n_pixels,
-    height,
-    width,
-    margin,
-    least_area,
-    highest,
-    logit_scale,
-    least,
-    far,
-    depth_scale,
-    gamma,
-    lowest,
-    block: tl.constexpr,
-):
+    rows, corners, upstream, gradient, n_vertices, n_triangles, n_pixels,
+    height, width, margin, least_area, highest, logit_scale, least, far, depth_scale,
+    gamma, lowest, block: tl.constexpr,
+):  # fmt: skip
     """Add to `gradient` (B, 6, V) the derivatives of the blend, from `upstream` (7, B * H * W)."""
     image = tl.program_id(1)
     rows += image * 6 * n_vertices

@@ -23,18 +23,8 @@ from ...recon.files.text import check_fields, read_json
 from ..files import write_json
 
 PACKAGES = (
-    "facebench",
-    "av",
-    "mlflow",
-    "numpy",
-    "open3d-cpu",
-    "open3d",
-    "pandas",
-    "ray",
-    "scikit-image",
-    "scipy",
-    "torch",
-    "trimesh",
+    *("facebench", "av", "mlflow", "numpy", "open3d-cpu", "open3d", "pandas", "ray"),
+    *("scikit-image", "scipy", "torch", "trimesh"),
 )
 """Packages whose versions can move a number."""
 
@@ -42,20 +32,8 @@ VERSION = 2
 """Of a run folder's record and tables. 1 was facebench 0.1: `subjects.parquet`, untyped."""
 
 SETTINGS = (
-    "method",
-    "method_digest",
-    "model_digest",
-    "protocol",
-    "protocol_digest",
-    "dataset",
-    "dataset_digest",
-    "subjects",
-    "scenes",
-    "limit",
-    "unit",
-    "seed",
-    "detector",
-    "tracking",
+    *("method", "method_digest", "model_digest", "protocol", "protocol_digest", "dataset"),
+    *("dataset_digest", "subjects", "scenes", "limit", "unit", "seed", "detector", "tracking"),
 )
 """Fields of a record that decide the numbers; a run folder holds one set of them."""
 

@@ -35,16 +35,7 @@ _AGE_ANCHORS = (0.0, 0.1875, 0.5, 1.0)
 _BUILDS = ("min", "average", "max")
 
 _FOLDERS = (
-    "head",
-    "forehead",
-    "eyebrows",
-    "eyes",
-    "nose",
-    "cheek",
-    "mouth",
-    "chin",
-    "ears",
-    "neck",
+    *("head", "forehead", "eyebrows", "eyes", "nose", "cheek", "mouth", "chin", "ears", "neck"),
 )
 
 _STRENGTH = {

@@ -18,12 +18,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 SKIN, MOUTH_BAG, SOCKETS, EYEBALLS, TEETH, TONGUE = PARTS = (
-    "skin",
-    "mouth_bag",
-    "sockets",
-    "eyeballs",
-    "teeth",
-    "tongue",
+    *("skin", "mouth_bag", "sockets", "eyeballs", "teeth", "tongue"),
 )
 """Named parts of the model, by number in `Head.part`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from facebench.recon.morphable.human import people
 from facebench.recon.morphable.human.files import PACKAGED, expand, write_human
 from facebench.recon.morphable.human.make import identity_modes, make_human
 from facebench.recon.morphable.human.source import HumanSource, open_source
-from facebench.recon.morphable.human.topology import Head
 
 OBJ = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\ng body\nf 1/1 2/1 3/1 4/1\n"
 
@@ -100,7 +100,7 @@ def test_modes_are_those_that_people_were_drawn_with() -> None:
             return stream.normal(size=2)
 
     same = np.zeros(120, np.int64)
-    head = Head(same, same, same, same, mirror, same, same > 0, same > 0, same > 0)
+    head = SimpleNamespace(part=same, mirror=mirror)
     _, modes, explained = identity_modes(Drawn(), vertices, head, 0, 400)  # type: ignore[arg-type]
     flipped = modes[mirror] * np.array([-1.0, 1.0, 1.0])[:, None]
     first, second = modes[..., 0], modes[..., 1]
