@@ -76,6 +76,8 @@ class RunRequest:
 
 _ENOUGH = 12
 """Files for which one other unit would fit: all those of a large set would take minutes to read."""
+_MOST_UNREAD = 120
+"""Files without a size: where nobody has predictions or all is damaged, the rows will say so."""
 
 
 def prepare(request: RunRequest) -> Benchmark:
@@ -213,10 +215,12 @@ def _check_units(request: RunRequest, method: AnyMethod, items: Sequence[Item]) 
 def _check_size(read: Sequence[Callable[[], object]], what: str) -> None:
     # By message, which names the file: one face may be of several scenes.
     wrong: dict[str, UnitError] = {}
+    unread = 0
     # From all over the list, by steps of the golden ratio: the first people may have been scanned
     # with another device than the rest.
     for number in sorted(range(len(read)), key=lambda number: number * 0.618034 % 1.0):
-        if len(wrong) >= _ENOUGH and len({error.hint for error in wrong.values()}) == 1:
+        agreed = len(wrong) >= _ENOUGH and len({error.hint for error in wrong.values()}) == 1
+        if agreed or unread >= _MOST_UNREAD:
             what += " looked at"
             break
         try:
@@ -224,7 +228,7 @@ def _check_size(read: Sequence[Callable[[], object]], what: str) -> None:
         except UnitError as error:
             wrong[error.message] = error
         except Exception:  # of one file: its row will have the reason
-            continue
+            unread += 1
         else:
             return  # one fits: of a right run nothing more is read
     if wrong:

@@ -160,9 +160,13 @@ def test_a_dozen_files_tell_the_unit_of_a_large_set() -> None:
     # The first hundred are another device's, or damaged: neither is held against the rest.
     _check_size([partial(mesh_in_metres, n, right=n if n > 99 else -1) for n in range(500)], "")
     read.clear()
-    with pytest.raises(FacebenchError, match=r"499\.obj"):
-        _check_size([partial(mesh_in_metres, n, damaged=499) for n in range(500)], "scans")
-    assert len(read) == 500
+    with pytest.raises(FacebenchError, match=r"99\.obj"):
+        _check_size([partial(mesh_in_metres, n, damaged=99) for n in range(100)], "scans")
+    assert len(read) == 100
+    read.clear()
+    # Nobody has a prediction: that is no reason to look for one of everybody.
+    _check_size([partial(mesh_in_metres, n, damaged=5000) for n in range(5000)], "predictions")
+    assert len(read) == 120
 
 
 @pytest.mark.parametrize(
