@@ -199,7 +199,7 @@ def _sort_rows(rows: pd.DataFrame, protocols: list[str], methods: list[str]) -> 
 def _choices(run: Path, subjects: int | None, seed: int, work: _Work) -> list[Sensitivity]:
     import pandas as pd
 
-    from ..bench.audit.sensitivity import CHOICES
+    from ..bench.audit.measure import CHOICES
     from ..bench.protocol.record import Protocol
     from ..distributed.audit import faces_of, measure_faces
     from ..results.audit.agreement import sensitivities

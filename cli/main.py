@@ -63,7 +63,7 @@ TOGETHER = {
     **dict.fromkeys(("check-method", "check-dataset", "check-photographs"), "checks"),
     **dict.fromkeys(("report", "ui"), "pages"),
     **dict.fromkeys(("demo", "table1"), "pipelines"),
-    "micc": "run",
+    **dict.fromkeys(("micc", "plan"), "run"),
     "export": "train",
 }
 """The module of each command that shares one; there it has its own name."""

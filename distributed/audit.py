@@ -18,9 +18,15 @@ import ray
 from threadpoolctl import threadpool_limits
 
 from .. import __version__
-from ..bench.audit.measure import AuditPlan, AuditRow, audit_person
+from ..bench.audit.measure import (
+    CHOICES,
+    AuditPlan,
+    AuditRow,
+    Choice,
+    audit_person,
+    measure_choices,
+)
 from ..bench.audit.people import AuditedPerson
-from ..bench.audit.sensitivity import CHOICES, Choice, measure_choices
 from ..bench.dataset.interface import Scan
 from ..bench.protocol.record import Protocol
 from ..bench.scoring.target import read_target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import consistency, photographs, runs
+from . import photographs, runs
 
 
 @click.group()
@@ -30,7 +30,7 @@ def command() -> None:
 
 command.add_command(photographs.quality)
 command.add_command(photographs.occlusion)
-command.add_command(consistency.command)
+command.add_command(photographs.consistency)
 command.add_command(photographs.parsing)
 command.add_command(runs.curves)
 command.add_command(runs.heat_maps)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_micc import moving_face, write_subject, write_video
 
-from facebench.cli.plan import _lines
+from facebench.cli.run import _forecast
 from facebench.distributed.benchmark import Benchmark
 from facebench.distributed.cost import (
     ENCODE,
@@ -55,7 +55,7 @@ def test_the_whole_is_the_sample_times_its_size(benchmark_: Benchmark, sample: S
     # The rows are kept by the driver beside the workers.
     assert told["seconds"] == pytest.approx(START_SECONDS + 12 * 0.09 + 2 * 2.0)
     # Without it two cores would seem to take longer than one.
-    assert ("  start", f"{START_SECONDS:.1f} s") in _lines(told)
+    assert ("  start", f"{START_SECONDS:.1f} s") in _forecast(told)
     assert told["disk_bytes"] == 2 * 10 + 2 * 100
     assert told["error"] == pytest.approx(0.0, abs=1e-9)
     assert told["bottleneck"] == MEASURE

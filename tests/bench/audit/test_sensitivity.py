@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from facebench.bench.audit.sensitivity import CHOICES, Choice, measure_choices
+from facebench.bench.audit.measure import CHOICES, Choice, measure_choices
 from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import score_prediction
