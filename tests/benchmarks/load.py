@@ -255,9 +255,10 @@ def _nothing_left(load: Load) -> None:
 
 def sums(load: Load) -> None:
     """Every clip's mean vector, handed to the method of every subject."""
-    made = load.benchmark()
+    # One ledger, as a run has: it knows where each clip's rows are after one look at all files.
+    made, kept = load.benchmark(), load.run.ledger
     for items in item_jobs(made.dataset.items):
-        job = predictions(items, made, load.run.ledger)
+        job = predictions(items, made, kept)
         assert all(prediction.mesh is not None for _, prediction in job)
 
 
