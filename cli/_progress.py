@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Advance = Callable[..., None]
 """`advance(number=1, note="")` moves a bar on; `total=` and `completed=` set it."""
+
+LONG_S = 600.0
+"""A training that takes longer says so off the bar as well, and how to bound it."""
 
 _HIDDEN = ("step", "skipped", "images_per_s", "waiting")
 """Columns of a training log that are no loss terms."""
@@ -123,10 +127,41 @@ def benchmark_progress(clips: int, subjects: int, quiet: bool) -> Iterator[Bench
 
 
 @contextmanager
-def training_progress(done: int, last: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """A bar from step `done` to `last`; gives what takes lines of the training log."""
+def training_progress(
+    done: int, last: int, batch: int, advice: str = ""
+) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """A bar from step `done` to `last`; gives what takes lines of the training log.
+
+    How long a long one takes is said with the second line of the log, for the first is slow: off
+    a terminal the bar would say it at the end only.
+
+    Args:
+        done: steps by an earlier command.
+        last: step.
+        batch: photographs a step.
+        advice: said beside the time where that is more than `LONG_S`.
+    """
+    lines = 0
     with progress_bar("step", last, done) as advance:
-        yield lambda row: advance(completed=int(row["step"]), note=loss_terms(row))
+
+        def listen(row: Mapping[str, float]) -> None:
+            nonlocal lines
+            lines += 1
+            left = (last - row["step"]) * batch / row["images_per_s"]
+            if lines == 2 and left > LONG_S:
+                speed = f"{row['images_per_s']:.3g} photographs/s"
+                click.echo(f"About {duration(left)} to go, at {speed}. {advice}".rstrip(), err=True)
+            advance(completed=int(row["step"]), note=loss_terms(row))
+
+        yield listen
+
+
+def duration(seconds: float) -> str:
+    """Minutes, hours or days in two digits, for a reader who decides whether to wait."""
+    for name, length in (("days", 86400.0), ("hours", 3600.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.2g} {name}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def loss_terms(row: Mapping[str, float]) -> str:

@@ -143,7 +143,8 @@ def command(
         done, last = job.steps_done(), job.recipe.training.steps
         # Also where only the last step is missing: weights and pictures are written after it.
         if done < last or not is_kept(job):
-            _run(job, done, workers, least_workers, cluster)
+            advice = "" if steps or minutes else "Stop it and add --minutes 60 to end in an hour."
+            _run(job, done, workers, least_workers, cluster, advice)
             keep_training(job)
         elif not as_json:
             click.echo(f"{shown(job.out)} is already trained to step {done}; nothing to do.")
@@ -171,19 +172,27 @@ def _within(
 
 
 def _run(
-    job: TrainingJob, done: int, workers: int, least_workers: int | None, cluster: bool
+    job: TrainingJob,
+    done: int,
+    workers: int,
+    least_workers: int | None,
+    cluster: bool,
+    advice: str,
 ) -> None:
     from ..distributed.train import train
     from ._progress import training_progress
 
+    times = job.recipe.training
     if done:
         click.echo(f"Resuming {shown(job.out)} from step {done}.", err=True)
+    if left := times.steps - done:
+        click.echo(f"{left} steps of {times.batch_size} photographs.", err=True)
     # Before hours of training: what a recipe cannot use is no error, and would not be seen.
     _warn(job)
     try:
         # Here and not in `train`, which would fit them too: only here a bar counts them.
         _fit_labels(job, workers > 1 or cluster, cluster)
-        with training_progress(done, job.recipe.training.steps) as listen:
+        with training_progress(done, times.steps, times.batch_size, advice) as listen:
             train(job, workers, cluster, listen, least_workers)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command resumes.", err=True)

@@ -253,13 +253,26 @@ def _numbers(line: dict[str, str]) -> Row:
 def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainable[Any], rows: int) -> None:
     if "optimiser" not in content:
         raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
-    recipe = recipe_in(path, content)
-    for what, old, new in (
+    _refuse_others(
+        path,
         ("face model", str(content.get("model_digest"))[:12], trainer.model_digest[:12]),
-        ("seed", content["seed"], trainer.seed),
         ("number of photographs", content.get("rows"), rows),
-        ("recipe", _what_matters(recipe), _what_matters(trainer.recipe)),
-    ):
+    )
+    check_settings(path, content, trainer.recipe, trainer.seed)
+
+
+def check_settings(path: Path, content: Mapping[str, Any], recipe: AnyRecipe, seed: int) -> None:
+    """Refuse a checkpoint whose training was asked for otherwise; needs neither data nor model.
+
+    Raises:
+        FacebenchError: it is of another recipe or seed.
+    """
+    before = _what_matters(recipe_in(path, content))
+    _refuse_others(path, ("seed", content["seed"], seed), ("recipe", before, _what_matters(recipe)))
+
+
+def _refuse_others(path: Path, *settings: tuple[str, Any, Any]) -> None:
+    for what, old, new in settings:
         if old != new:
             raise FacebenchError(
                 f"{path} is a training with another {what} ({_difference(old, new)})",

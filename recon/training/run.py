@@ -27,7 +27,7 @@ from ..files.writing import lock_rank_zero
 from ..network.tensor_files import read_content
 from ..recipes.files import AnyRecipe, recipe_from_table
 from ..recipes.regressor import Recipe, RegressorRecipe
-from .loop import Listener, Loop, TrainingFolder
+from .loop import Listener, Loop, TrainingFolder, check_settings
 from .methods.labels import label_minutes
 from .methods.loop import regressor_loop
 from .methods.ours import has_recogniser
@@ -74,9 +74,17 @@ class TrainingJob:
         return TrainingFolder(self.out)
 
     def steps_done(self) -> int:
-        """Steps of the folder's checkpoint; 0 before the first."""
+        """Steps of the folder's checkpoint; 0 before the first.
+
+        Raises:
+            FacebenchError: the folder's training is of another recipe or seed.
+        """
         path = self.folder.checkpoint
-        return int(read_content(path)["steps"]) if path.is_file() else 0
+        if not path.is_file():
+            return 0
+        content = read_content(path)
+        check_settings(path, content, self.recipe, self.seed)
+        return int(content["steps"])
 
     def is_complete(self) -> bool:
         """Whether the training left all that it leaves at its end."""

@@ -49,6 +49,12 @@ def test_trains_keeps_and_says_when_it_is_done(
         "fits.png",
     }
     assert _logged_steps(tmp_path / "mlflow.db") == [1, 2, 3, 4, 5, 6]
+    assert "6 steps of 4 photographs." in first.stderr
+    # Not "Resuming", and not "nothing to do": what lies there is another training.
+    for other in (["--set", "loss.weights.pixel=9"], ["--seed", "1"]):
+        for steps in ("6", "8"):
+            refused = run(faces, out, *other, "--steps", steps)
+            assert "is a training with another" in str(refused.exception) and not refused.output
     again = run(faces, out, "--resume")
     assert again.exit_code == 0
     assert "already trained to step 6" in again.output
