@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,16 @@ def test_no_font_and_no_script_comes_from_elsewhere() -> None:
     for sheet in SITE["extra_css"]:
         assert not re.search(r"@import|url\(", (DOCS / sheet).read_text("utf-8"))
     assert "offline" not in SITE["plugins"]  # it loads a script from a public server
+
+
+def test_options_stay_in_one_piece() -> None:
+    space: dict[str, Any] = runpy.run_path(str(DOCS / "hooks" / "whole_options.py"))
+    code = '<code class="a --b"><span id="c-0-1"></span>a-b --set x=1 -v</code> --not'
+    assert space["on_page_content"](code) == (
+        '<code class="a --b"><span id="c-0-1"></span>a-b <span class="whole">--set</span> x=1 '
+        '<span class="whole">-v</span></code> --not'
+    )
+    assert ".whole { white-space: nowrap; }" in (DOCS / SITE["extra_css"][0]).read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", pages())
