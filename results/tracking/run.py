@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 KEPT_ID = "mlflow.json"
 _KEY = "folder_key"
+_NOT_GIVEN = ("", "None", "[]", "()")
+"""Parameters without a value."""
 
 WEIGHTS, METHOD = "checkpoint_digest", "method_digest"
 """Tags of a model: of the file of its weights, and of everything that makes its faces."""
@@ -112,7 +114,9 @@ def log_new_parameters(active: ActiveRun, parameters: dict[str, Any]) -> None:
     import mlflow
 
     present = active.data.params
-    mlflow.log_params({key: value for key, value in parameters.items() if key not in present})
+    new = {key: value for key, value in parameters.items() if key not in present}
+    # What nobody gave would stand between what tells runs apart.
+    mlflow.log_params({key: value for key, value in new.items() if str(value) not in _NOT_GIVEN})
 
 
 def log_trained_model(run_id: str, name: str, weights: Path) -> None:

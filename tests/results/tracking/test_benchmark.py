@@ -105,6 +105,8 @@ def test_metrics_tags_and_parameters(client: MlflowClient, run: RunFolder) -> No
     assert data.tags["checkpoint_digest"] == record.checkpoint_digest
     assert data.tags["mlflow.runName"] == "a name"
     assert data.params["protocol.crop_mm"] == "95.0" and data.params["data"] == "data"
+    # What nobody gave, and the run's own name, would fill MLflow's view of differences.
+    assert not {"None", "", "[]"} & set(data.params.values()) and "name" not in data.params
 
 
 def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
