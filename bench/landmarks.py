@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import FacebenchError, error_line
 from ..recon.face.labels import points_of_text, read_points
+from ..recon.files.pictures import ENDINGS
 from ..recon.files.text import SPREADSHEET, decimal_point, decode_text, parse_json, read_bytes
 from ..recon.mesh import Mesh
 from ..recon.morphable.procedural import embedded_model
@@ -217,7 +218,7 @@ def only_landmarks(files: Sequence[Path]) -> Path | None:
     # On disks without capitals one file answers to both names.
     files = [path for n, path in enumerate(files) if not any(map(path.samefile, files[:n]))]
     if len(files) < 2:
-        return files[0] if files else None
+        return files[0] if files and not _is_of_photograph(files[0]) else None
     found = {path: points for path in files if len(points := _points_in(path))}
     if not found:
         return files[0]  # Whoever reads it says what is wrong with it.
@@ -229,6 +230,19 @@ def only_landmarks(files: Sequence[Path]) -> Path | None:
             names = ", ".join(path.name for path in found)
             raise FacebenchError(f"{len(found)} candidates for the landmarks: {names}", "keep one")
     return next(iter(found))
+
+
+def _is_of_photograph(path: Path) -> bool:
+    """Whether a file is that of a photograph of the mesh's name, whose points are in its plane."""
+    stem = path.stem.removesuffix(".landmarks")
+    endings = (form for ending in ENDINGS for form in (ending, ending.upper()))
+    if not any(path.with_name(stem + ending).is_file() for ending in endings):
+        return False
+    try:
+        read_points(path, axes=2)
+    except FacebenchError:
+        return False
+    return True
 
 
 def _points_in(path: Path) -> Float64Array:

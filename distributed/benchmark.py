@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from ..bench.dataset.interface import Clip, Dataset, Item, Problem
 from ..bench.dataset.registry import item_digests
-from ..bench.meshes.units import ANY_UNIT
+from ..bench.meshes.units import ANY_UNIT, rounding_note
 from ..bench.method.clip_faces import ChunkRow
 from ..bench.method.interface import AnyMethod, HoldsMeshes, Method
 from ..bench.method.registry import decode
@@ -430,4 +430,4 @@ def _from_file(method: HoldsMeshes, item: Item, unit_known: bool) -> Prediction:
         mesh, landmarks = method.mesh_for(item), method.landmarks_for(item)
     except Exception as error:
         return Prediction(None, error_line(error))
-    return Prediction(mesh, landmarks=landmarks, unit_known=unit_known)
+    return Prediction(mesh, rounding_note(mesh), landmarks=landmarks, unit_known=unit_known)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..bench.dataset.interface import Dataset, Item
-from ..bench.dataset.registry import open_dataset, with_digests
+from ..bench.dataset.interface import Dataset, Item, Problem
+from ..bench.dataset.registry import open_dataset, shared_files, with_digests
 from ..bench.meshes.checks import read_mesh
 from ..bench.meshes.units import ANY_UNIT, UnitError
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
-from ..bench.method.mesh_files import MeshPredictions
+from ..bench.method.mesh_files import MeshPredictions, loose_name
 from ..bench.method.registry import open_method
 from ..bench.protocol.record import Protocol, read_settings
-from ..errors import FacebenchError
+from ..errors import FacebenchError, some
+from ..recon.files.contents import ABSENT, content_hashes
 from ..recon.files.stores import shown
 from ..recon.morphable import PACKAGED_MODELS
 from ..recon.morphable.load import load_model
@@ -184,6 +185,8 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
             f"'{dataset.items[0].id}'",
             _inner(method, dataset) or f"{dataset.name}: {dataset.card.layout}",
         )
+    if isinstance(method, HoldsMeshes):
+        dataset = replace(dataset, problems=(*dataset.problems, *_same_files(method, dataset)))
     if not files and not dataset.clips and not any(item.reason for item in dataset.items):
         raise FacebenchError(
             f"dataset '{dataset.name}' has no videos for method '{request.method}' to read",
@@ -192,12 +195,26 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
     return dataset
 
 
+def _same_files(method: HoldsMeshes, dataset: Dataset) -> Iterator[Problem]:
+    """That a face is several people's, or its own scan: a copy under a wrong name."""
+    chosen = [(item, path) for item in dataset.items for path in method.files_for(item)[:1]]
+    yield from shared_files([(item.subject, path) for item, path in chosen], "prediction")
+    hashes = content_hashes(
+        {path for item, face in chosen for path in (face, *(s.path for s in item.scans))}
+    )
+    own = ((item, hashes[face]) for item, face in chosen if hashes[face] != ABSENT)
+    same = [item.id for item, sha in own if sha in {hashes[s.path] for s in item.scans}]
+    if same:
+        yield Problem("predictions", f"the file of the scan itself, for {some(same)}")
+
+
 def _refuse_several(method: AnyMethod, dataset: Dataset) -> None:
     """Refuse a folder that holds each face several times, as `a.obj` beside `a.ply`."""
     if isinstance(method, MeshPredictions):
-        twice = {name for name, files in method.folder.meshes.items() if len(files) > 1}
+        meshes = method.folder.meshes.items()
+        twice = {loose_name(name) for name, files in meshes if len(files) > 1}
         for item in dataset.items:
-            if twice & set(item.names):
+            if twice & set(map(loose_name, item.names)):
                 method.folder.find(item)  # which says so
 
 

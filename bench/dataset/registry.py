@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...errors import FacebenchError, did_you_mean, error_line
-from ...recon.files.contents import content_hashes
+from ...errors import FacebenchError, did_you_mean, error_line, some
+from ...recon.files.contents import ABSENT, content_hashes
 from ..plugins import Plugins
-from .interface import Dataset, DatasetCard, Item, Listing, id_fault
+from .interface import Dataset, DatasetCard, Item, Listing, Problem, id_fault
 
 GROUP = "facebench.datasets"
 # By its name, as the modules of other packages: a dataset imports this folder, never the reverse.
@@ -104,7 +104,28 @@ def with_digests(dataset: Dataset) -> Dataset:
 
     Of the chosen items only: two runs of the same part have the same data, whatever lies beside.
     """
-    return replace(dataset, digests=item_digests(dataset.items))
+    scans = [(item.subject, scan.path) for item in dataset.items for scan in item.scans]
+    problems = (*dataset.problems, *shared_files(scans, "scan"))
+    return replace(dataset, digests=item_digests(dataset.items), problems=problems)
+
+
+def shared_files(files: Sequence[tuple[str, Path]], what: str) -> tuple[Problem, ...]:
+    """That files of several subjects are one by their contents: a copy under a wrong name.
+
+    Args:
+        files: subjects and their files.
+        what: they are, as `scan`.
+    """
+    hashes = content_hashes({path for _, path in files})
+    subjects: dict[str, dict[str, None]] = {}
+    for subject, path in files:
+        if hashes[path] != ABSENT:
+            subjects.setdefault(hashes[path], {})[subject] = None
+    return tuple(
+        Problem(f"{what}s", f"one file, by its contents, for {some(list(names), 4)}")
+        for names in subjects.values()
+        if len(names) > 1
+    )
 
 
 def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None) -> Listing:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import FacebenchError, some
+from ...recon.files.contents import files_below
 from ..dataset.interface import DatasetCard, Item, Listing, Problem, Scan
 from ..landmarks import landmarks_beside
-from ..meshes.files import FORMATS, meshes_below
+from ..meshes.files import FORMATS, UNREAD_FORMATS, meshes_below
 
 LAYOUT = "expected PREDICTIONS/NAME.obj and SCANS/NAME.ply, with NAME.txt for landmarks"
 
@@ -35,7 +36,10 @@ def read(root: Path) -> Listing:
     meshes = meshes_below(root)
     if not meshes:
         raise FacebenchError(f"{root}: no mesh in it", f"known are {', '.join(FORMATS)}")
-    return Listing(tuple(_item(name, files) for name, files in meshes.items()))
+    items = tuple(_item(name, files) for name, files in meshes.items())
+    unread = [p.name for p in files_below(root) if p.suffix.lower() in UNREAD_FORMATS]
+    said = f"of formats that are not read: {some(unread)}"
+    return Listing(items, (Problem("scans", said),) if unread else ())
 
 
 def with_predictions(listing: Listing, root: Path, names: Sequence[str]) -> Listing:

@@ -116,7 +116,8 @@ def check_scan(scan: Mesh) -> Mesh:
     """The clean scan in mm with its outside outside.
 
     Raises:
-        FacebenchError: when nothing is left of it, it is in another unit or has too many vertices.
+        FacebenchError: when nothing is left of it, it is in another unit, mirrored by its own
+            landmarks or has too many vertices.
     """
     _check_size(scan, "the scan")
     is_cloud = not len(scan.triangles)
@@ -127,6 +128,11 @@ def check_scan(scan: Mesh) -> Mesh:
     if not len(scan.triangles):
         raise FacebenchError("the scan has no triangles with finite corners", "is it a mesh?")
     check_unit(scan, "the scan")
+    if is_mirrored(scan):
+        raise FacebenchError(
+            "the scan is mirrored: its landmarks' left and right are exchanged",
+            "undo the reflection: negate x and reverse the triangles",
+        )
     return flip_triangles(scan) if faces_inwards(scan) else scan
 
 

@@ -26,6 +26,11 @@ from .ply_stl import (
     stl_triangles,
 )
 
+UNREAD_FORMATS = (
+    *(".gltf", ".wrl", ".vrml", ".fbx", ".dae", ".3mf", ".vtk", ".pcd", ".usdz", ".abs", ".bnt"),
+    *(".x3d", ".3ds", ".blend", ".e57", ".las", ".mat", ".pkl"),
+)
+"""Endings under which faces and scans are kept and not read."""
 FORMATS = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
 MAX_VERTICES = 2_000_000
 """More are refused before they are read: a face scan has 30,000 to 500,000, and distances to ten

@@ -134,6 +134,24 @@ def check_far_vertices(mesh: Mesh, name: str) -> None:
         )
 
 
+def rounding_note(mesh: Mesh) -> str:
+    """By how much whoever wrote a mesh rounded all of its coordinates; empty for next to nothing.
+
+    Metres with three decimals are steps of a millimetre, of which a quarter is error. Range images
+    and voxels have steps along two axes.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    steps = [float(np.diff(values).min(initial=np.inf)) for values in map(np.unique, vertices.T)]
+    step = min(steps, default=0.0)
+    extent = _extent(mesh)
+    if not _COARSEST * extent < step < np.inf:
+        return ""
+    return (
+        f"its coordinates are rounded to steps of {step:.3g}, and its longest side is "
+        f"{extent:.4g}: write more decimals"
+    )
+
+
 def _extent(mesh: Mesh) -> float:
     """Longest side of the box around all but the outermost vertices: one stray point is no size."""
     low, high = np.percentile(mesh.vertices, [0.5, 99.5], axis=0)

@@ -27,15 +27,13 @@ from ..landmarks import (
     read_landmark_file,
 )
 from ..meshes.checks import prediction_in_mm
-from ..meshes.files import FORMATS, load_mesh, meshes_below
+from ..meshes.files import FORMATS, UNREAD_FORMATS, load_mesh, meshes_below
 from ..meshes.units import ANY_UNIT, unit_in_mm
 from .interface import MethodCard
 
 TOPOLOGY = "landmarks.txt"
 """The vertices of the landmarks, for all meshes of the folder."""
 LAYOUT = "expected DIR/SUBJECT/SCENE.obj (.ply, .npz …) or DIR/SUBJECT.obj for all scenes"
-_UNREAD = (".gltf", ".wrl", ".fbx", ".dae", ".3mf", ".vtk", ".pcd", ".npy", ".mat", ".pkl")
-"""Endings under which faces are kept and not read."""
 _COUNTS = (68, 7)
 _MOST_BYTES = 2**20
 _SHOWN = 4
@@ -132,7 +130,7 @@ class MeshFolder:
 
     def _near(self, item: Item) -> str:
         """A name of the same numbers: `Subject1` may be meant for `subject_01`, `subject_2` not."""
-        unread = (f"{name}{suffix}" for name in item.names for suffix in _UNREAD)
+        unread = (f"{name}{suffix}" for name in item.names for suffix in (*UNREAD_FORMATS, ".npy"))
         if there := next((name for name in unread if (self.root / name).is_file()), None):
             return f"'{there}' is of a format that is not read: known are {', '.join(FORMATS)}"
         # subject_1 and subject_2 are near as text and are two people: numbers have to agree.
@@ -218,7 +216,11 @@ class MeshPredictions:
             return _in_mm(read_landmark_file(points).points, self.unit)
         raw = self.mesh_in_file(item)
         vertices = raw.landmarks if self._topology is None else self._topology
-        return None if vertices is None else _in_mm(raw.vertices[vertices], self.unit)
+        if vertices is None:
+            return None
+        own = _in_mm(raw.vertices[vertices], self.unit)
+        # Those of a file of ours are right; of somebody's list of vertices nobody knows.
+        return own if self._topology is None else own.in_order()
 
     @cached_property
     def _topology(self) -> NDArray[np.int64] | None:

@@ -14,14 +14,14 @@ from ..landmarks import Landmarks, read_landmark_file, read_nose_tip
 from ..meshes.checks import prediction_in_mm
 from ..meshes.clean import clean_mesh
 from ..meshes.files import load_mesh
-from ..meshes.units import ANY_UNIT, check_unit, to_millimetres, unit_in_mm
+from ..meshes.units import ANY_UNIT, check_unit, rounding_note, to_millimetres, unit_in_mm
 from ..protocol.record import Protocol, read_settings
 from ..registration.prepared_mesh import rotation_of_landmarks, rotation_of_surface
 from ..surface.triangles import Float64Array
 from .diagnosis import Remark, diagnose
 from .result import Score
 from .score import ScoredPair, failed_score
-from .target import Prediction, Ruler, Target, parts_of
+from .target import Prediction, Ruler, Target, notes_of, parts_of
 
 
 class EvaluationError(FacebenchError):
@@ -156,7 +156,8 @@ def _prediction(
     known = _read_landmarks(landmarks)
     given = known and Landmarks(known.points * factor)
     _, removed = clean_mesh(raw)
-    note = f"{removed} left out" if removed else ""
+    notes = (f"{removed} left out" if removed else "", rounding_note(face))
+    note = "; ".join(filter(None, notes))
     return Prediction(face, landmarks=given, unit_known=unit != ANY_UNIT), note
 
 
@@ -175,13 +176,14 @@ def _target(
     check_unit(cleaned, name, unit, "--scan-unit")
     known = _read_landmarks(landmarks)
     factor = unit_in_mm(unit)
+    sized = to_millimetres(cleaned, unit)
     return Target(
-        scan=to_millimetres(cleaned, unit),
+        scan=sized,
         subject="",
         name=name,
         nose_tip=None if nose_tip is None else read_nose_tip(Path(nose_tip)) * factor,
         landmarks=known and Landmarks(known.points * factor),
-        note=f"{removed} left out" if removed else "",
+        note="; ".join(notes_of(sized, removed, known)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,8 +13,9 @@ from ...errors import FacebenchError, error_line
 from ...recon.mesh import Mesh
 from ..dataset.interface import Scan
 from ..landmarks import Landmarks, read_landmark_file, read_nose_tip, transfer_parts
-from ..meshes.checks import read_mesh
-from ..meshes.units import unit_in_mm
+from ..meshes.checks import faces_inwards, read_mesh
+from ..meshes.clean import Removed
+from ..meshes.units import rounding_note, unit_in_mm
 from ..protocol.record import Protocol
 from .score import ScoredPair, score_prediction, with_size_error
 
@@ -201,8 +202,22 @@ def read_target(scan: Scan, unit: str) -> Target:
         name=scan.name,
         nose_tip=None if tip is None else tip * factor,
         landmarks=marks and Landmarks(marks.points * factor),
-        note=f"{scan.name}: {removed} left out" if removed else "",
+        note="; ".join(f"{scan.name}: {said}" for said in notes_of(mesh, removed, marks)),
     )
+
+
+def notes_of(scan: Mesh, removed: Removed, marks: Landmarks | None) -> Iterator[str]:
+    """What is to be said of a scan in mm: what was left out, rounded, may be mirrored."""
+    if removed:
+        yield f"{removed} left out"
+    if rounded := rounding_note(scan):
+        yield rounded
+    known = marks is not None or scan.landmarks is not None
+    if not known and len(scan.triangles) and faces_inwards(scan):
+        yield (
+            "its triangles face inwards and were turned; if it is mirrored, only landmarks tell: "
+            "give them"
+        )
 
 
 def read_targets(scans: Sequence[Scan], unit: str, several: bool) -> tuple[list[Target], list[str]]:

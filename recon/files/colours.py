@@ -108,7 +108,7 @@ def stated_change(picture: Image.Image, start: bytes) -> Change | None:
     if picture.format == "PNG" and start[:8] == b"\x89PNG\r\n\x1a\n":
         at = start.partition(b"IDAT")[0].find(b"cICP")
         if 0 < at < len(start) - 8:
-            return _of_numbers(*start[at + 4 : at + 6], full=bool(start[at + 7]))
+            return _of_numbers(start[at + 4], start[at + 5], full=bool(start[at + 7]))
         if "icc_profile" in picture.info or "srgb" in picture.info:
             return None
         return _of_png(picture.info.get("gamma"), picture.info.get("chromaticity"))

@@ -296,7 +296,7 @@ def _has_hole(picture: NDArray[np.generic]) -> bool:
 
 
 def _breaks_off(plane: NDArray[np.generic]) -> bool:
-    filled = plane.any(axis=1)
+    filled = np.asarray(plane.any(axis=1))
     # The rows after which there are so many without anything.
     last = filled[1:-_HOLE_ROWS].copy()
     for step in range(1, _HOLE_ROWS + 1):

@@ -91,11 +91,15 @@ def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int
     The threshold on the cosine is chosen on other people than it is tried on: five folds of people,
     pairs within a fold only, the mean over the folds that hold pairs of both sorts.
 
+    NaN where a feature is, as of a network that diverged.
+
     Args:
         features: (N, D).
         people: (N,) number of the person of each.
     """
     cosines, same, fold = _pairs(features, people)
+    if not np.isfinite(cosines).all():
+        return float("nan")
     accuracies = []
     for number in range(_FOLDS):
         tried = fold == number

@@ -31,7 +31,7 @@ def touch(root: Path, *names: str) -> Path:
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
+        path.write_text(name)
     return root
 
 
@@ -172,6 +172,31 @@ def test_a_folder_of_faces_in_two_formats_is_told_as_that(tmp_path: Path) -> Non
     theirs = touch(tmp_path / "theirs", "a.ply")
     with pytest.raises(FacebenchError, match=r"2 candidates for the prediction: a\.obj, a\.ply"):
         prepare(RunRequest(theirs, f"meshes:{ours}", dataset="pairs"))
+
+
+def test_a_prediction_in_two_formats_is_told_without_regard_to_capitals(tmp_path: Path) -> None:
+    ours = touch(tmp_path / "ours", "Anna B.obj", "Anna B.ply")
+    theirs = touch(tmp_path / "theirs", "anna_b.ply")
+    with pytest.raises(FacebenchError, match="2 candidates for the prediction"):
+        prepare(RunRequest(theirs, f"meshes:{ours}", dataset="pairs"))
+
+
+def test_one_file_under_two_names_is_told(tmp_path: Path, face: Mesh) -> None:
+    other = Mesh(face.vertices * 1.01, face.triangles)
+    for name, scan, prediction in (("a", face, other), ("b", face, face), ("c", other, other)):
+        write_side(scan, tmp_path / f"theirs/{name}.ply")
+        write_side(prediction, tmp_path / f"ours/{name}.obj")
+    for side in ("ours", "theirs"):
+        write_side(Mesh(face.vertices * 0.99, face.triangles), tmp_path / f"{side}/d.ply")
+    (tmp_path / "theirs/d.wrl").touch()
+    request = RunRequest(tmp_path / "theirs", f"meshes:{tmp_path / 'ours'}", dataset="pairs")
+    problems = [(one.where, one.reason) for one in prepare(request).problems()]
+    assert problems == [
+        ("scans", "of formats that are not read: d.wrl"),
+        ("scans", "one file, by its contents, for a, b"),
+        ("predictions", "one file, by its contents, for a, c"),
+        ("predictions", "the file of the scan itself, for d"),
+    ]
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:

@@ -64,6 +64,23 @@ def test_points_that_were_never_picked_do_not_count(
     np.testing.assert_allclose(read_landmark_file(path).points, points, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["a.landmarks.txt", "a.pts", "a.npy"])
+def test_points_on_a_photograph_of_the_meshs_name_are_not_its_own(
+    person: Mesh, tmp_path: Path, name: str
+) -> None:
+    points = points_of(person)
+    flat = tmp_path / name
+    if flat.suffix == ".npy":
+        np.save(flat, points[:, :2])
+    else:
+        np.savetxt(flat, points[:, :2])
+    assert landmarks_beside(tmp_path / "a.obj") == flat  # without a photograph it is a mistake
+    (tmp_path / "a.JPG").touch()
+    assert landmarks_beside(tmp_path / "a.obj") is None
+    np.savetxt(tmp_path / "a.txt", points)
+    assert landmarks_beside(tmp_path / "a.obj") == tmp_path / "a.txt"
+
+
 def test_pickled_arrays_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.array([{"x": 1}, None]), allow_pickle=True)

@@ -110,6 +110,16 @@ def test_landmarks_of_a_mirrored_order_are_refused(tmp_path: Path, person: Mesh)
         predictions(tmp_path).landmarks_for(item("subject_01", "indoor"))
 
 
+@pytest.mark.parametrize("count", [68, 7])
+def test_landmark_vertices_in_another_order_are_refused(
+    tmp_path: Path, person: Mesh, count: int
+) -> None:
+    vertices = person.landmarks if count == 68 else person.landmarks[SEVEN]
+    np.savetxt(keep(tmp_path, person) / "landmarks.txt", vertices[::-1], fmt="%d")
+    with pytest.raises(FacebenchError, match=r"not in the order of a face|mirrored face"):
+        predictions(tmp_path).landmarks_for(item("subject_01", "indoor"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import facebench.bench
-from facebench.bench import evaluate
+from facebench.bench import EvaluationError, evaluate
 from facebench.bench.landmarks import SEVEN, Landmarks
+from facebench.bench.meshes.units import rounding_note
 from facebench.bench.protocol.record import Protocol, preset
 from facebench.bench.registration.prepared_mesh import rotation_of_landmarks, rotation_of_surface
 from facebench.bench.scoring import evaluate as evaluate_pair
@@ -134,3 +135,30 @@ def test_an_unknown_unit_is_no_fault_of_size() -> None:
     findings = diagnose(replace(sound(protocol), scale=104.0), protocol, unit_known=False)
     assert not any(finding.doubtful for finding in findings)
     assert "104 mm" in findings[-1].text
+
+
+def test_a_scan_that_may_be_mirrored_is_told_where_no_landmarks_tell(face: Mesh) -> None:
+    """Its triangles show a reflection that did not turn them; landmarks are not mistaken."""
+    mirrored = Mesh(np.asarray(face.vertices) * [-1.0, 1.0, 1.0], face.triangles)
+    told = [r.text for r in evaluate(face, mirrored, "micc").diagnosis if r.text.startswith("the")]
+    assert any("if it is mirrored, only landmarks tell" in text for text in told)
+    inwards = Mesh(face.vertices, np.asarray(face.triangles)[:, ::-1])
+    known = evaluate(face, inwards, "micc", scan_landmarks=Landmarks.of_mesh(face))
+    assert not any("mirrored" in remark.text for remark in known.diagnosis)
+    for triangles in (mirrored.triangles, inwards.triangles):
+        with pytest.raises(EvaluationError, match="the scan is mirrored"):
+            evaluate(face, Mesh(mirrored.vertices, triangles, face.landmarks), "micc")
+
+
+@pytest.mark.parametrize("side", ["prediction", "scan"])
+def test_coordinates_of_three_decimals_in_metres_are_told(face: Mesh, side: str) -> None:
+    rounded = Mesh(np.round(np.asarray(face.vertices)), face.triangles)
+    sides = {"prediction": face, "scan": face, side: rounded}
+    known = Landmarks.of_mesh(face)
+    result = evaluate(**sides, prediction_landmarks=known, scan_landmarks=known)
+    assert [r.text for r in result.diagnosis if "rounded to steps of 1, and" in r.text]
+    fine = Mesh(np.round(np.asarray(face.vertices), 1), face.triangles)
+    assert rounding_note(fine) == rounding_note(face) == ""
+    # A range image has steps along x and y.
+    grid = Mesh(np.c_[np.round(face.vertices[:, :2]), face.vertices[:, 2]], face.triangles)
+    assert rounding_note(grid) == ""

@@ -41,6 +41,12 @@ def test_length_of_a_vector_does_not_matter() -> None:
 
 def test_too_few_people_give_no_number() -> None:
     assert np.isnan(verification_accuracy(RANDOM.standard_normal((4, 8)), np.zeros(4, int)))
+
+
+def test_a_network_that_diverged_has_no_accuracy() -> None:
+    vectors = RANDOM.standard_normal((len(PEOPLE), 8))
+    vectors[3, 2] = np.nan
+    assert np.isnan(verification_accuracy(vectors, PEOPLE))
     assert np.isnan(separation(RANDOM.standard_normal((4, 8)), np.zeros(4, int)))
 
 
