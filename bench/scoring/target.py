@@ -14,7 +14,6 @@ from ...recon.mesh import Mesh
 from ..dataset.interface import Scan
 from ..landmarks import Landmarks, read_landmark_file, read_nose_tip, transfer_parts
 from ..meshes.checks import faces_inwards, read_mesh
-from ..meshes.clean import Removed
 from ..meshes.units import rounding_note, unit_in_mm
 from ..protocol.record import Protocol
 from .score import ScoredPair, score_prediction, with_size_error
@@ -206,7 +205,7 @@ def read_target(scan: Scan, unit: str) -> Target:
     )
 
 
-def notes_of(scan: Mesh, removed: Removed, marks: Landmarks | None) -> Iterator[str]:
+def notes_of(scan: Mesh, removed: str, marks: Landmarks | None) -> Iterator[str]:
     """What is to be said of a scan in mm: what was left out, rounded, may be mirrored."""
     if removed:
         yield f"{removed} left out"
