@@ -137,7 +137,7 @@ def work(trainer: Trainer, truth: Supervision) -> tuple[float, float]:
         if isinstance(output, Tensor):
             seen.append(output.numel() * output.element_size())
 
-    roots = [trainer.network, *([trainer.identity.features] if trainer.identity else [])]
+    roots = [trainer.network, *([trainer.features] if trainer.features else [])]
     leaves = [part for root in roots for part in root.modules() if not list(part.children())]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]
     trainer.training_step(truth)
