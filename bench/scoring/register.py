@@ -243,10 +243,6 @@ def register_pair(
         FacebenchError: when the surfaces do not overlap.
     """
     surfaces, rules = (prediction.surface, scan.surface), protocol.intersection
-    if protocol.distance.measure == "regions":
-        from .regions import register_regions  # it imports `Registered` from here
-
-        return register_regions(prediction, scan, start, crop, protocol)
     if protocol.alignment.stop == "dogleg" and protocol.alignment.dense:
         alignment = align_by_dogleg(*surfaces, start.transform, rules, crop, protocol.alignment)
     elif protocol.alignment.dense:

@@ -29,6 +29,7 @@ from ..surface.region import Sphere
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas, vertex_areas
 from .distance import CURVE_MM, pool, weighted_mean
+from .regions import register_regions
 from .register import initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
 
@@ -131,7 +132,8 @@ def score_prediction(
     crop, tip, face, target, start = initialise_on_crop(
         face, target, own_protocol, subject, nose_tip
     )
-    registered = register_pair(face, target, start, crop, own_protocol)
+    register = register_regions if protocol.distance.measure == "regions" else register_pair
+    registered = register(face, target, start, crop, own_protocol)
     # A subdivision puts the mesh's own vertices first.
     errors = registered.vertex_errors[: len(prediction.vertices)]
     pooled = pool(registered.errors, registered.weights)
