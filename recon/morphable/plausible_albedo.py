@@ -15,7 +15,7 @@ Weights = NDArray[np.float64]
 
 ALBEDO_NAMES = (
     *("skin_tone", "skin_warmth", "blush", "lip_colour", "brow_darkness", "beard_shadow"),
-    *("eye_colour"),
+    "eye_colour",
 )
 """The modes, one standard deviation each."""
 
