@@ -152,4 +152,5 @@ def _report(as_json: bool, out: Path, facts: dict[str, object]) -> None:
         print_json({"out": str(out), **facts})
         return
     counts = {name: len(v) if isinstance(v, list) else v for name, v in facts.items()}
-    click.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
+    told = (f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in counts.items())
+    click.echo(f"{out}: {', '.join(told)}")

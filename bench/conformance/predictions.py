@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -81,13 +82,13 @@ def check_digests(method: Described, again: Described) -> Iterator[Finding]:
 
 def process_state() -> dict[str, object]:
     """What of this process a method may change, by name."""
-    import torch
-
+    # Meshes on disk need no PyTorch; where nobody has imported it, it is as it will begin.
+    torch = sys.modules.get("torch")
     return {
         "the working folder": Path.cwd(),
-        "PyTorch's default type": torch.get_default_dtype(),
-        "PyTorch's default device": torch.get_default_device(),
-        "whether PyTorch computes gradients": torch.is_grad_enabled(),
+        "PyTorch's default type": str(torch.get_default_dtype() if torch else "torch.float32"),
+        "PyTorch's default device": str(torch.get_default_device() if torch else "cpu"),
+        "whether PyTorch computes gradients": torch.is_grad_enabled() if torch else True,
     }
 
 

@@ -93,11 +93,12 @@ def _list(as_json: bool) -> None:
         table.add_column(heading, overflow="fold")  # the name of a file is not to be cut
     for kind in KINDS:
         table.add_row(*kind)
-    Console(markup=False).print(table)
+    console = Console(markup=False)
+    console.print(table)
     click.echo()
     for name, counts in packaged.items():
         shown = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
-        click.echo(f"{name}: {shown}")
+        console.print(f"{name}: {shown}", highlight=False)
 
 
 def _counts(model: MorphableModel) -> dict[str, int]:

@@ -123,6 +123,7 @@ class TerminalTable:
             yield _columns(fitting)
         else:
             yield from _stacked(self.table, width)
+            yield ""
         for note in self.table.notes:
             yield Constrain(Text(note, style="dim"), text_width)
 

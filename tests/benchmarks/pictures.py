@@ -63,6 +63,9 @@ def report(window: Browser, page: Path, out: Path) -> None:
     keep(window, out / "report-light.png")
     window.open(page, WIDTH, 900, scheme="dark")
     window.value(TO.format("turn"))
+    # What stands above gets its height only when it is drawn.
+    time.sleep(STILL_S)
+    window.value(TO.format("turn"))
     keep(window, out / "report-dark.png")
     window.open(page, PHONE, 844)
     window.value(TO.format("faces"))

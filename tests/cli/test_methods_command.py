@@ -14,6 +14,9 @@ from in_process import facebench
 from facebench.bench.method.registry import method_card, method_names
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
+from facebench.recon.export.mesh_files import write_mesh
+from facebench.recon.mesh import Mesh
+from facebench.recon.morphable.procedural import procedural_model
 
 
 def test_the_list_names_every_method() -> None:
@@ -73,8 +76,11 @@ def test_an_unknown_method_is_answered_with_the_nearest() -> None:
     assert "did you mean 'mean-face'?" in str(result.exception)
 
 
-@pytest.mark.parametrize("arguments", [["methods"], ["methods", "show", "ours"]])
-def test_listing_imports_no_network_library(arguments: list[str]) -> None:
+@pytest.mark.parametrize("command", ["methods", "methods show ours", "check-method meshes:DIR"])
+def test_no_network_library_is_imported_in_vain(command: str, tmp_path: Path) -> None:
+    mesh = procedural_model(n_vertices=2000).mesh()
+    write_mesh(Mesh(mesh.vertices, mesh.triangles), tmp_path / "subject_01.ply")
+    arguments = command.replace("DIR", str(tmp_path)).split()
     code = (
         "import sys; from facebench.cli.main import group; "
         f"group({arguments!r}, standalone_mode=False); print('torch' in sys.modules)"

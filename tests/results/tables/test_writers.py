@@ -62,6 +62,7 @@ def test_a_narrow_terminal_stacks_and_a_wide_one_does_not() -> None:
     assert re.search(r"ours +1\.360 +−0\.348 +12345\.678 +0\.046", wide)
     assert re.search(r"ours +1\.360 +−0\.348 +12345\.678\s*\n", aside) and "outdoor" in aside
     assert re.search(r"\n +cooperative +1\.360 *\n", narrow)
+    assert re.search(r"\n *\nA note\.", narrow)
 
 
 @pytest.mark.parametrize("name", ["title", "head", "cell", "details", "note"])
