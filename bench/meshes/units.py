@@ -18,6 +18,7 @@ _EXTENTS_MM = (80.0, 800.0)
 """Longest side of a face, from the bare mask to head and shoulders; a factor of ten, so that the
 ranges of millimetres and centimetres do not meet."""
 _HEAD_MM = 250.0
+_BODY_MM = 2500.0
 _INCH_MM = 25.4
 _COARSEST = 1e-3
 """Of a mesh's longest side: steps of 0.2 mm on a face."""
@@ -87,6 +88,8 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
     if extent <= 0:
         raise FacebenchError(message, "it has no size in any unit")
     what = f"pass {option} with the mm in one of its units" if option else "multiply it by a factor"
+    if high <= extent * factor < _BODY_MM:
+        what = f"cut the head out of a whole body; else {what}"
     raise UnitError(
         message,
         f"a face is {low:g} to {high:g} mm with head and shoulders; {what}, between "

@@ -41,6 +41,7 @@ _PRIMARIES = {
     12: (0.3127, 0.329, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
 }
 """By CICP's number. Source: ITU-T H.273, table 2."""
+_BT2020, _DISPLAY_P3 = 9, 12
 _POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
 _AS_SRGB = (1, 2, 6, 13, 14, 15)
 """Curves that screens show as sRGB's: its own, that of television, and none named."""
@@ -121,6 +122,15 @@ def stated_change(picture: Image.Image, start: bytes) -> Change | None:
         if picture.getexif().get_ifd(_COLOUR_SPACE_IFD).get(1) == _ADOBE_OF_EXIF:
             return _of_curve(_ADOBE_POWER, _ADOBE)
     return None
+
+
+def change_of_primaries(primaries: int) -> Change | None:
+    """What makes sRGB of a film of standard range in wide primaries; None for those that are not.
+
+    Television's of 1953 and 1987 are close, and players show them as they are.
+    """
+    is_wide = primaries in (_BT2020, _DISPLAY_P3)
+    return _of_curve(None, _PRIMARIES[primaries]) if is_wide else None
 
 
 def _of_numbers(primaries: int, curve: int, full: bool = True) -> Change | None:

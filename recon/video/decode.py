@@ -19,12 +19,15 @@ from ...errors import one_line
 from ..files.contents import START_BYTES, not_the_file
 from ..files.stores import address_of, open_content, open_ranged
 from .shown import FrameView, deinterlaced
-from .whole import count_skipped, is_cut_matroska
+from .whole import GAPLESS, count_skipped, has_gap, is_cut_matroska
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8192 x 4320, the largest that cameras film."""
 
-_FORMATS = ("mov", "avi", "mpeg", "mpegvideo", "mpegts", "mjpeg", "jpeg_pipe", "matroska", "asf")
+_FORMATS = (
+    *("mov", "avi", "mpeg", "mpegvideo", "mpegts", "mjpeg", "mpjpeg", "jpeg_pipe", "matroska"),
+    "asf",
+)
 """By FFmpeg's names. It tells formats by content, and some of those are lists of other files and
 addresses, which it would read."""
 
@@ -206,6 +209,12 @@ class _Video:
     ) -> Iterator[av.VideoFrame]:
         for packet in container.demux(stream):
             self._hidden += bool(packet.is_discard and packet.size)
+            codec = stream.codec_context.name
+            if codec in GAPLESS and has_gap(bytes(packet), codec):
+                if codec == "mjpeg":  # each is a picture of its own
+                    self._bad += 1
+                    continue
+                self._corrupt += 1
             try:
                 frames = packet.decode()
             except av.InvalidDataError:

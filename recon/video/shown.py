@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
-from ..files.colours import HLG, PQ, from_high_dynamic_range
+from ..files.colours import HLG, PQ, change_of_primaries, from_high_dynamic_range
 
 LONGEST_SIDE = 4096
 """Frames are decoded to no more: a face that fills an eighth of them has as many pixels as any
@@ -64,6 +64,8 @@ class FrameView:
         )
         if is_wide:
             image = from_high_dynamic_range(image, int(frame.color_trc))
+        elif (change := change_of_primaries(int(frame.color_primaries))) is not None:
+            image = change(image)
         a, b, c, d = self.matrix
         if b and c:
             image = image.transpose(1, 0, 2)[:: b or 1, :: c or 1]

@@ -11,6 +11,12 @@ from pathlib import Path
 from ..files.stores import address_of, open_content
 
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+_GAP = bytes(512)
+"""Zeros that no coder writes; a disk's sector."""
+_SCAN = b"\xff\xda"
+"""Before the pixels of a JPEG."""
+GAPLESS = ("mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vp8", "vp9", "av1")
+"""Codecs whose pictures never have such zeros."""
 _HEAD = 12
 """Bytes of an element's name and length, at most."""
 _USUAL = 0.8
@@ -64,6 +70,20 @@ def _element(head: bytes) -> tuple[bytes, int | None, int] | None:
     unknown = (1 << 7 * n_size) - 1
     size = int.from_bytes(head[n_name : n_name + n_size], "big") & unknown
     return head[:n_name], None if size == unknown else size, n_name + n_size
+
+
+def has_gap(packet: bytes, codec: str) -> bool:
+    """Whether zeros stand where a film's packed pictures were never copied.
+
+    What stuffs a stream with zeros (MPEG-2) ends with a start code; a picture's notes may be zeros.
+    """
+    at = packet.find(_GAP, max(packet.find(_SCAN), 0) if codec == "mjpeg" else 0)
+    while at >= 0:
+        behind = packet[at:].lstrip(b"\0")
+        if behind and behind[0] != 1:
+            return True
+        at = packet.find(_GAP, len(packet) - len(behind)) if behind else -1
+    return False
 
 
 def count_skipped(times: Sequence[float]) -> int:

@@ -201,3 +201,16 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
         container.mux(stream.encode())
     (chunk,) = read_chunks(tmp_path / "a.mp4", "a")
     assert chunk.times == pytest.approx([(at - shown[0]) / 25 for at in shown], abs=1e-3)
+
+
+@pytest.mark.parametrize(("primaries", "rgb"), [(1, (200, 120, 90)), (12, (213, 115, 83))])
+def test_a_film_in_a_telephones_primaries_has_their_colours(
+    primaries: int, rgb: tuple[int, int, int]
+) -> None:
+    """Expected of Display P3: by CSS Color 4's matrix."""
+    frame = av.VideoFrame.from_ndarray(
+        np.full((16, 32, 3), (200, 120, 90), np.uint8), format="rgb24"
+    )
+    frame.color_primaries = primaries
+    shown = FrameView(32, 16, 1.0, (1, 0, 0, 1)).apply(frame)
+    assert np.abs(shown[8, 8].astype(int) - rgb).max() <= 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from facebench.recon.video.decode import read_chunks
-from facebench.recon.video.whole import count_skipped
+from facebench.recon.video.whole import count_skipped, has_gap
 
 _TS_PACKET = 188
 
@@ -133,3 +133,56 @@ def test_pictures_that_are_whole_are_left_alone(tmp_path: Path) -> None:
     with av.open(str(path)) as file:
         plain = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     assert np.array_equal(chunk.frames, plain)
+
+
+def _pictures(path: Path, codec: str, container: str) -> bytes:
+    noise = np.random.default_rng(0)
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=25, options={"qmin": "2", "qmax": "4", "g": "1"})
+        stream.width, stream.height = 160, 96
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for _ in range(12):
+            image = noise.integers(0, 256, (96, 160, 3), np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container"),
+    [
+        ("a.mjpg", "mjpeg", "mjpeg"),
+        ("a.avi", "mjpeg", "avi"),
+        ("a.mpg", "mpeg2video", "mpeg"),
+        ("a.avi", "mpeg4", "avi"),
+    ],
+)
+def test_a_film_with_a_part_that_was_never_copied_says_so(
+    tmp_path: Path, name: str, codec: str, container: str
+) -> None:
+    path = tmp_path / name
+    content = _pictures(path, codec, container)
+    *_, last = read_chunks(path, "s/a")
+    assert not last.reason
+    start = len(content) // 2
+    path.write_bytes(content[:start] + bytes(2048) + content[start + 2048 :])
+    chunks = list(read_chunks(path, "s/a"))
+    assert "damaged" in chunks[-1].reason
+    if codec == "mjpeg":
+        assert 10 <= sum(len(chunk.frames) for chunk in chunks) < 12
+
+
+def test_zeros_that_stuff_a_stream_are_no_gap() -> None:
+    assert not has_gap(b"\0\0\1\xb3abc" + bytes(4000) + b"\1\0" + bytes(700), "mpeg2video")
+    assert has_gap(b"\0\0\1\xb3abc" + bytes(4000) + b"\1\0a" + bytes(700) + b"b", "mpeg2video")
+    assert not has_gap(b"\xff\xd8" + bytes(900) + b"a\xff\xdaabc\xff\xd9" + bytes(900), "mjpeg")
+
+
+def test_a_network_cameras_film_in_parts_is_read(tmp_path: Path) -> None:
+    content = _pictures(tmp_path / "a.mjpg", "mjpeg", "mjpeg")
+    pictures = [b"\xff\xd8" + part for part in content.split(b"\xff\xd8")[1:]]
+    head = b"--cut\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    path = tmp_path / "b.mjpg"
+    path.write_bytes(b"".join(head % len(p) + p + b"\r\n" for p in pictures))
+    chunks = list(read_chunks(path, "s/a"))
+    assert sum(len(chunk.frames) for chunk in chunks) == 12 and not chunks[-1].reason
