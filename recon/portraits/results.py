@@ -198,7 +198,7 @@ class SheetRenderer:
         """
         photograph = to_tensor(crop[None], self._device)
         large = torch.nn.functional.interpolate(photograph, self._face.image_size, mode="bilinear")
-        panels = draw_panels(self._face, face[None].tensors(self._device), large)
+        panels = draw_panels(self._face, face[None].tensors(self._device), large, _PAPER)
         stack = torch.cat([large, *panels])
         return _add_captions(stack, _CAPTIONS)
 

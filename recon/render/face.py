@@ -187,18 +187,18 @@ class FaceRenderer(nn.Module):
 
 @torch.no_grad()
 def draw_panels(
-    face: FaceRenderer, found: Coefficients, photographs: Tensor
+    face: FaceRenderer, found: Coefficients, photographs: Tensor, background: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Overlay, shape and albedo of faces found in photographs (B, 3, H, W) in [0, 1], each alike.
 
     The lit face over the photograph, the surface in grey under a light at the viewer, and the
-    face's own colours, unlit; RGB around [0, 1].
+    face's own colours, unlit, both on a level of grey; RGB around [0, 1].
     """
     vertices, lit = face.shaded(found)
     # Of the same tensor of vertices: the renderer finds what is visible once for all three.
     drawn = _render(face, vertices, lit)
-    shape = _draw(face, vertices, _lit_grey(face, found))
-    albedo = _draw(face, vertices, face.decoder.albedo(found.albedo))
+    shape = _draw(face, vertices, _lit_grey(face, found), background)
+    albedo = _draw(face, vertices, face.decoder.albedo(found.albedo), background)
     return _over(drawn, photographs), shape, albedo
 
 

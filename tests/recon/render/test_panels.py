@@ -70,3 +70,12 @@ def test_what_was_seen_is_not_shown_of_other_faces(face: FaceRenderer, found: Co
         smaller = face.renderer(vertices, lit, corners, (SIDE // 2, SIDE)).silhouette
     assert torch.equal(moved, fresh) and not torch.equal(moved, first)
     assert smaller.shape == (1, SIDE // 2, SIDE)
+
+
+def test_shape_and_albedo_stand_on_the_level_of_grey(
+    face: FaceRenderer, found: Coefficients
+) -> None:
+    outside = (face(found)[0].silhouette == 0.0).unsqueeze(1).expand(-1, 3, -1, -1)
+    _, *panels = draw_panels(face, found, torch.zeros(1, 3, SIDE, SIDE), background=0.9)
+    for panel in panels:
+        assert torch.all(panel[outside] == 0.9)
