@@ -22,6 +22,11 @@ _SETTLED_SECONDS = 2.0
 _COLUMNS = (
     "path TEXT PRIMARY KEY, size INTEGER, time INTEGER, changed INTEGER, inode INTEGER, sha256 TEXT"
 )
+# CROSS keeps the order: a plain join walks through all that was ever remembered, of half a million
+# files a third of a second, for each subject of a run.
+_OF_WANTED = (
+    "SELECT path, size, time, changed, inode, sha256 FROM wanted CROSS JOIN hashes USING (path)"
+)
 
 State = tuple[int, int, int, int]
 """Size, times in ns of the last change to its content and to its entry, and inode of a file; of an
@@ -185,9 +190,7 @@ def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as base:
             base.execute("CREATE TEMP TABLE wanted (path TEXT PRIMARY KEY)")
             base.executemany("INSERT INTO wanted VALUES (?)", ((place,) for place in places))
-            columns = "path, size, time, changed, inode, sha256"
-            rows = base.execute(f"SELECT {columns} FROM hashes JOIN wanted USING (path)")
-            return {r[0]: ((r[1], r[2], r[3], r[4]), r[5]) for r in rows}
+            return {r[0]: ((r[1], r[2], r[3], r[4]), r[5]) for r in base.execute(_OF_WANTED)}
     except (sqlite3.Error, OSError, ValueError):
         return {}
 
