@@ -64,6 +64,17 @@ def test_every_machine_joins_with_the_token(group: str) -> None:
     assert any("/shared" in one and "mount" in one for one in cluster["setup_commands"])
 
 
+def test_ray_is_started_from_where_it_was_installed() -> None:
+    cluster = content("cluster.yaml")
+    # Into an environment of its own: Ubuntu's Python, from 3.11 on, takes no packages (PEP 668).
+    (made,) = (one for one in cluster["setup_commands"] if "-m venv" in one)
+    folder = shlex.split(made)[3]
+    assert f"{folder}/bin/pip install" in made
+    for group in ("head", "worker"):
+        for line in cluster[f"{group}_start_ray_commands"]:
+            assert f"{folder}/bin/ray" in shlex.split(line)
+
+
 def test_ray_takes_the_cluster() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
@@ -119,6 +130,8 @@ def test_a_preempted_job_keeps_what_is_done_and_goes_back(slurm: dict[str, str])
     assert lines.index("kept") < lines.index("ray ended") < lines.index("scontrol requeue 7")
     starts = [line for line in lines if line.startswith("ray start")]
     assert len(starts) == 2 and sum("--head" in line for line in starts) == 1
+    steps = [line for line in lines if line.startswith("srun ")]
+    assert all("--cpus-per-task=4" in line.split() for line in steps) and len(steps) == 2
     assert not list(Path(slurm["SHARED"]).glob("ray-token*"))
 
 

@@ -55,11 +55,13 @@ preempted() {
 trap preempted TERM INT
 trap ended EXIT
 
-srun --nodes=1 --ntasks=1 --nodelist="$head" \
+# From SLURM 22.05 on srun does not take a task's cores from sbatch: Ray would have one.
+step=(srun --nodes=1 --ntasks=1 --cpus-per-task="$cores")
+"${step[@]}" --nodelist="$head" \
   ray start --head --port="$port" --num-cpus="$cores" --num-gpus="$gpus" --block &
 pids+=($!)
 for node in "${nodes[@]:1}"; do
-  srun --nodes=1 --ntasks=1 --nodelist="$node" \
+  "${step[@]}" --nodelist="$node" \
     ray start --address="$RAY_ADDRESS" --num-cpus="$cores" --num-gpus="$gpus" --block &
   pids+=($!)
 done

@@ -34,11 +34,12 @@ TILTS = (20.0, -20.0)
 """Degrees by which the picture is turned for faces that are tilted: the cascade knows upright ones,
 and loses them from about 15 degrees on."""
 
-FOLLOW_WINDOW, FOLLOW_AGREEING, FOLLOW_MOVED = 1.6, 4, 0.12
+FOLLOW_WINDOW, FOLLOW_AGREEING, FOLLOW_MOVED = 1.6, 6, 0.06
 """A face is followed with a fifth of a second look's windows: in a picture 1.6 times as wide, of
-which 4 windows must overlap. Where the face has moved by more than 0.12 of its window it is looked
-at once more there: the picture's edge cuts off the large windows, and the box would come too small.
-In the mean the sizes differ from those of detection by 1 to 2 % (`docs/scale.md`)."""
+which 6 windows must overlap, or it is detected anew (with 4, faces were found in which detection
+finds none). Where the face has moved by more than 0.06 of its window it is looked at once more
+there: the picture's edge cuts off the large windows, and the box would come too small.
+`docs/scale.md` shows how near the boxes come to those of detection."""
 
 LANDMARKS_PER_WINDOW = 0.78
 LANDMARKS_BELOW_CENTRE = 0.168
@@ -173,8 +174,10 @@ class CascadeDetector:
     def follow(self, frame: Pixels, last: Box) -> Box | None:
         """Box of the landmarks of the face that was at `last` in the frame before, or None."""
         window = _cascade_window(last)
+        # In the pixels that detection has: with more of them small faces come out smaller.
+        scale = _shrinking(frame, SEARCH_SIDE)
         for _ in range(2):
-            found = self._look(frame, window, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING)
+            found = self._look(frame, window, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING, scale)
             if found is None:
                 return None
             (x, y), (to_x, to_y) = window.centre, found.centre
@@ -195,12 +198,19 @@ class CascadeDetector:
         scale_factor: float,
         step_ratio: float,
         agreeing: int,
+        scale: float = 1.0,
     ) -> Box | None:
-        """The most prominent window near a candidate, in a square `margin` times as wide."""
+        """The most prominent window near a candidate, in a square `margin` times as wide.
+
+        The square is shrunk by `scale` first.
+        """
         half, (x, y) = candidate.width * margin / 2, candidate.centre
         left, top = round(x - half), round(y - half)
         side, pixels = round(2 * half), round(CONFIRM_SIDE * margin)
         around = cut_out(image, (left, top, left + side, top + side))
+        if scale > 1.0:
+            few = max(1, round(side / scale))
+            around = around.resize((few, few), Image.Resampling.BILINEAR, reducing_gap=2.0)
         small = np.asarray(around.resize((pixels, pixels), Image.Resampling.BILINEAR))
         # Around the candidate's own size, which the coarse steps may have missed by a third.
         sides = (round(0.75 * CONFIRM_SIDE), round(1.35 * CONFIRM_SIDE))
@@ -238,16 +248,22 @@ def shrink(frame: Pixels, side: int) -> tuple[Pixels, float]:
     Of a panorama or a long screenshot the shorter side counts: faces would be a few px wide.
     """
     height, width = frame.shape[:2]
-    shorter, longer = sorted((height, width))
-    scale = longer / side
-    if longer > PANORAMA * shorter:
-        scale = max(min(scale, shorter / (side * 9 / 16)), longer / (LONGEST_PANORAMA * side))
-    # Never enlarged: a detector finds nothing more in invented pixels.
-    if scale <= 1.0:
+    scale = _shrinking(frame, side)
+    if scale == 1.0:
         return frame, 1.0
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     small = Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(small), width / size[0]
+
+
+def _shrinking(frame: Pixels, side: int) -> float:
+    """By how much `shrink` makes a frame smaller."""
+    shorter, longer = sorted(frame.shape[:2])
+    scale = longer / side
+    if longer > PANORAMA * shorter:
+        scale = max(min(scale, shorter / (side * 9 / 16)), longer / (LONGEST_PANORAMA * side))
+    # Never enlarged: a detector finds nothing more in invented pixels.
+    return max(1.0, scale)
 
 
 def _on_one_face(window: Box, other: Box) -> bool:
