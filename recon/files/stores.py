@@ -29,6 +29,8 @@ FIRST_TIME = 2**56
 """In ns since 1970, the spring of 1972: no file was written before, so a time below is an e-tag."""
 THREADS = 8
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
+_ONE_SLASH = re.compile(r"(?:s3|gs|az):/(?!/)", re.IGNORECASE)
+"""A slip: as a path it would make a folder `s3:` here, and a run would be done before it shows."""
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _FORM = "write s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
 _ENVIRONMENT = {
@@ -47,7 +49,7 @@ Facts = Mapping[str, Any]
 
 def is_address(text: object) -> bool:
     """Whether text has the form of an address, of whatever scheme."""
-    return isinstance(text, str) and _ADDRESS.match(text) is not None
+    return isinstance(text, str) and bool(_ADDRESS.match(text) or _ONE_SLASH.match(text))
 
 
 def mirror_path(address: str, writing: bool = False) -> Path:
@@ -60,6 +62,8 @@ def mirror_path(address: str, writing: bool = False) -> Path:
     Raises:
         FacebenchError: it is not in that form, or holds a user, key or query.
     """
+    if _ONE_SLASH.match(address):
+        raise FacebenchError("an address of an object store has two slashes", _FORM)
     found = _ADDRESS.fullmatch(address)
     scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
     if scheme not in SCHEMES:

@@ -20,7 +20,7 @@ from facebench.recon.files import publishing, stores
 from facebench.recon.files.contents import ABSENT, content_hashes, not_the_file
 from facebench.recon.files.mirror import fetch, local_path
 from facebench.recon.files.publishing import publish, watching
-from facebench.recon.files.stores import address_of, mirror_path
+from facebench.recon.files.stores import address_of, is_address, mirror_path
 from facebench.recon.files.writing import MARK, lock_folder
 from facebench.recon.video.decode import estimate_frames, read_chunks
 
@@ -46,11 +46,14 @@ def test_other_paths_have_no_address(path: str) -> None:
         ("s3://bucket/a//b", "no address of an object store"),
         ("s3://bucket/../other", "no address of an object store"),
         ("s3://bucket/a\\b", "no address of an object store"),
+        ("s3:/bucket/a", "has two slashes"),
+        (f"S3:/{KEY}:{SECRET}@bucket/a", "has two slashes"),
         (f"s3://{KEY}:{SECRET}@bucket/a", "holds a user, a key or a query"),
         (f"s3://bucket/a?X-Amz-Signature={SECRET}", "holds a user, a key or a query"),
     ],
 )
 def test_a_wrong_form_is_a_line_without_the_key(address: str, said: str) -> None:
+    assert is_address(address)
     with pytest.raises(FacebenchError, match=said.replace("?", r"\?")) as error:
         mirror_path(address)
     assert SECRET not in str(error.value) and error.value.hint
