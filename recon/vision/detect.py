@@ -259,7 +259,7 @@ def shrink(frame: Pixels, side: int) -> tuple[Pixels, float]:
 def _shrinking(frame: Pixels, side: int) -> float:
     """By how much `shrink` makes a frame smaller."""
     shorter, longer = sorted(frame.shape[:2])
-    scale = longer / side
+    scale: float = longer / side
     if longer > PANORAMA * shorter:
         scale = max(min(scale, shorter / (side * 9 / 16)), longer / (LONGEST_PANORAMA * side))
     # Never enlarged: a detector finds nothing more in invented pixels.
