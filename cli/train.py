@@ -185,7 +185,7 @@ def _run(
     times = job.recipe.training
     if done:
         click.echo(f"Resuming {shown(job.out)} from step {done}.", err=True)
-    if left := times.steps - done:
+    if (left := times.steps - done) > 0:
         click.echo(f"{left} steps of {times.batch_size} photographs.", err=True)
     # Before hours of training: what a recipe cannot use is no error, and would not be seen.
     _warn(job)

@@ -428,6 +428,7 @@ def _mean_mesh(method: Method, total: ClipSum) -> Mesh:
 def _from_file(method: HoldsMeshes, item: Item, unit_known: bool) -> Prediction:
     try:
         mesh, landmarks = method.mesh_for(item), method.landmarks_for(item)
+        note = rounding_note(mesh)  # of an outside method it may have no vertices at all
     except Exception as error:
         return Prediction(None, error_line(error))
-    return Prediction(mesh, rounding_note(mesh), landmarks=landmarks, unit_known=unit_known)
+    return Prediction(mesh, note, landmarks=landmarks, unit_known=unit_known)

@@ -28,7 +28,7 @@ class Prediction:
 
     Attributes:
         mesh: the face in mm, or None where there is none.
-        reason: why there is none; with a mesh, what was wrong with parts of the clip.
+        reason: why there is none; with a mesh, what is wrong with parts of its clip or file.
         frames, faces: read and encoded; 0 for a mesh that comes as a file.
         landmarks: given beside the mesh, or None for the mesh's own.
         vectors: (N, D) of each face, where the protocol averages errors; else None.
@@ -88,7 +88,7 @@ class Target:
         name: for example `frontal1`.
         nose_tip: (3,) label, or None to find it.
         landmarks: labelled points of the scan, or None.
-        note: what was left out of its file, or empty.
+        note: what is to be said of its file (`notes_of`), or empty.
     """
 
     scan: Mesh

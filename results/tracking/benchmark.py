@@ -37,7 +37,7 @@ ARTEFACTS = ("run.json", "summary.json", "items.parquet", "report.html")
 _BASIS = ("protocol", "protocol_digest", "dataset", "dataset_digest")
 # What the store of any MLflow server takes.
 _LONGEST_VALUE = 500
-_NO_PARAMETERS = {"out", "as_json", "cluster", "workers", "tracking", "name"}
+_NO_PARAMETERS = {"out", "as_json", "cluster", "workers", "name"}
 """Options that leave the numbers as they are; MLflow would show them as what tells runs apart."""
 
 

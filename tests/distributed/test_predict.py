@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 from small_micc import scan_path, write_scan
 
-from facebench.bench.dataset.interface import Clip
+from facebench.bench.dataset.interface import Clip, Item
 from facebench.bench.meshes.units import UnitError
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.bench.scoring.measure import Job, Measured, failed_job
 from facebench.bench.scoring.target import Ruler
+from facebench.bench.surface.triangles import Float64Array
 from facebench.distributed import benchmark as driver
 from facebench.distributed.benchmark import item_jobs, predictions
 from facebench.distributed.plan import RunRequest, _check_size, describe_run, prepare
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_mesh
+from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.load import load_model
 from facebench.results.run.folder import RunFolder
 from facebench.results.run.ledger import Ledger
@@ -53,6 +55,32 @@ def test_every_scene_has_a_mesh_or_a_reason(home: Path) -> None:
     lost = [made for _, made in predictions(other, benchmark, Ledger(home / "ledger"))]
     assert all(face.mesh is None for face in lost)
     assert all("no prediction of subject_02" in face.reason for face in lost)
+
+
+def test_a_row_tells_of_rounded_coordinates_and_of_a_face_of_nothing(home: Path) -> None:
+    class Outside:
+        """Nobody has checked what a package's own method gives."""
+
+        names = ("subject_01",)
+
+        def __init__(self, vertices: Float64Array) -> None:
+            self.mesh = Mesh(vertices, np.zeros((0, 3), np.int32))
+
+        def files_for(self, item: Item) -> tuple[Path, ...]:
+            return ()
+
+        def mesh_for(self, item: Item) -> Mesh:
+            return self.mesh
+
+        def landmarks_for(self, item: Item) -> None: ...
+
+    benchmark = prepare(RunRequest(home / "data", f"meshes:{home / 'meshes'}"))
+    items, ledger = benchmark.dataset.items[:1], Ledger(home / "ledger")
+    whole = np.round(load_model("embedded").mesh().vertices)
+    for vertices, said in ((whole, "rounded to steps of 1, and"), (np.zeros((0, 3)), "IndexError")):
+        other = replace(benchmark, method=Outside(vertices))
+        ((_, made),) = predictions(items, other, ledger)
+        assert said in made.reason
 
 
 def test_missing_videos_are_no_problem_for_files(home: Path) -> None:

@@ -109,6 +109,14 @@ def test_metrics_tags_and_parameters(client: MlflowClient, run: RunFolder) -> No
     assert not {"None", "", "[]"} & set(data.params.values()) and "name" not in data.params
 
 
+def test_what_moves_the_numbers_is_a_parameter(client: MlflowClient, tmp_path: Path) -> None:
+    followed = {"data": "data", "tracking": True, "workers": 2, "out": "a"}
+    params = client.get_run(
+        track_run(example_run(tmp_path / "a", arguments=followed), "a")
+    ).data.params
+    assert params["tracking"] == "True" and not {"workers", "out"} & set(params)
+
+
 def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
     client: MlflowClient, run: RunFolder
 ) -> None:
