@@ -157,10 +157,10 @@ def training_progress(
 
 
 def duration(seconds: float) -> str:
-    """Minutes, hours or days in two digits, for a reader who decides whether to wait."""
+    """Minutes, or tenths of hours or days, for a reader who decides whether to wait."""
     for name, length in (("days", 86400.0), ("hours", 3600.0)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.2g} {name}"
+            return f"{round(seconds / length, 1):g} {name}"
     return f"{seconds / 60:.0f} minutes"
 
 

@@ -39,6 +39,6 @@ def test_a_long_training_tells_its_length_once(capsys: pytest.CaptureFixture[str
             listen(ROW | {"step": step, "images_per_s": 100.0})
     lines = [line for line in capsys.readouterr().err.splitlines() if "to go" in line]
     assert lines == ["About 4.4 hours to go, at 100 photographs/s. Give --minutes."]
-    assert [duration(s) for s in (620, 7000, 9000, 2e5)] == [
-        *("10 minutes", "117 minutes", "2.5 hours", "2.3 days"),
+    assert [duration(s) for s in (620, 7000, 7200, 9000, 2e5, 2e7)] == [
+        *("10 minutes", "117 minutes", "2 hours", "2.5 hours", "2.3 days", "231.5 days"),
     ]
