@@ -14,6 +14,7 @@ from ...recon.mesh import Mesh
 from ..dataset.interface import Scan
 from ..landmarks import Landmarks, read_landmark_file, read_nose_tip, transfer_parts
 from ..meshes.checks import faces_inwards, read_mesh
+from ..meshes.clean import COPY_MM, clean_mesh
 from ..meshes.units import rounding_note, unit_in_mm
 from ..protocol.record import Protocol
 from .score import ScoredPair, score_prediction, with_size_error
@@ -212,7 +213,9 @@ def notes_of(scan: Mesh, removed: str, marks: Landmarks | None) -> Iterator[str]
     if rounded := rounding_note(scan):
         yield rounded
     known = marks is not None or scan.landmarks is not None
-    if not known and len(scan.triangles) and faces_inwards(scan):
+    # Joined as the ruler joins it: of STL each triangle would be a surface, and a room's walls the
+    # larger part of what is asked.
+    if not known and len(scan.triangles) and faces_inwards(clean_mesh(scan, COPY_MM)[0]):
         yield (
             "its triangles face inwards and were turned; if it is mirrored, only landmarks tell: "
             "give them"

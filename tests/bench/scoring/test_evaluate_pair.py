@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 
 import facebench.bench
 from facebench.bench import EvaluationError, evaluate
@@ -20,6 +21,7 @@ from facebench.bench.registration.prepared_mesh import rotation_of_landmarks, ro
 from facebench.bench.scoring import evaluate as evaluate_pair
 from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import Score
+from facebench.bench.scoring.target import notes_of
 from facebench.recon.mesh import Mesh
 
 
@@ -148,6 +150,17 @@ def test_a_scan_that_may_be_mirrored_is_told_where_no_landmarks_tell(face: Mesh)
     for triangles in (mirrored.triangles, inwards.triangles):
         with pytest.raises(EvaluationError, match="the scan is mirrored"):
             evaluate(face, Mesh(mirrored.vertices, triangles, face.landmarks), "micc")
+
+
+def test_the_walls_around_a_face_in_stl_are_not_the_face(face: Mesh) -> None:
+    """Its triangles share no vertices; walls face the scanner, which is inwards."""
+    room = trimesh.creation.box([900.0] * 3)
+    walls = room.triangles[:, ::-1] + np.mean(face.vertices, axis=0)
+    corners = np.concatenate([np.asarray(face.vertices)[face.triangles], walls]).reshape(-1, 3)
+    scan = Mesh(corners, np.arange(len(corners), dtype=np.int32).reshape(-1, 3))
+    assert not any(notes_of(scan, "", None))
+    turned = replace(scan, triangles=np.asarray(scan.triangles)[:, ::-1])
+    assert any("face inwards and were turned" in note for note in notes_of(turned, "", None))
 
 
 @pytest.mark.parametrize("side", ["prediction", "scan"])
