@@ -236,8 +236,9 @@ def _check_size(read: Sequence[Callable[[], object]], what: str) -> None:
     # From all over the list, by steps of the golden ratio: the first people may have been scanned
     # with another device than the rest.
     for number in sorted(range(len(read)), key=lambda number: number * 0.618034 % 1.0):
-        agreed = len(wrong) >= _ENOUGH and len({error.hint for error in wrong.values()}) == 1
-        if agreed or unread >= _MOST_UNREAD:
+        if unread >= _MOST_UNREAD:
+            return  # too few were seen to hold them against the rest
+        if len(wrong) >= _ENOUGH and len({error.hint for error in wrong.values()}) == 1:
             what += " looked at"
             break
         try:

@@ -195,6 +195,8 @@ def test_a_dozen_files_tell_the_unit_of_a_large_set() -> None:
     # Nobody has a prediction: that is no reason to look for one of everybody.
     _check_size([partial(mesh_in_metres, n, damaged=5000) for n in range(5000)], "predictions")
     assert len(read) == 120
+    # Nor is one wrong face of the few that are there a reason to refuse all.
+    _check_size([partial(mesh_in_metres, n, damaged=4999) for n in range(5000)], "predictions")
 
 
 @pytest.mark.parametrize(
