@@ -238,11 +238,15 @@ def _is_of_photograph(path: Path) -> bool:
     endings = (form for ending in ENDINGS for form in (ending, ending.upper()))
     if not any(path.with_name(stem + ending).is_file() for ending in endings):
         return False
+    # A mesh's texture is a picture of its name too, and x, y, z may be taken for x and y.
+    if len(_points_in(path)):
+        return False
     try:
-        read_points(path, axes=2)
+        count = len(read_points(path, axes=2))
     except FacebenchError:
         return False
-    return True
+    # As `prepare` reads them: five, or 68 a face.
+    return count == 5 or (count > 0 and count % 68 == 0)
 
 
 def _points_in(path: Path) -> Float64Array:

@@ -14,7 +14,7 @@ import torch
 from ..recon.files.publishing import publish
 from ..recon.files.stores import address_of
 from ..recon.files.writing import lock_folder
-from ..recon.preparation.candidates import PreparationSettings, find_faces
+from ..recon.preparation.candidates import LIMITS, PreparationSettings, find_faces
 from ..recon.preparation.folder import (
     Part,
     PreparedFolder,
@@ -60,8 +60,10 @@ class PreparationJob:
     workers: int | None = None
 
     def plan(self) -> dict[str, Any]:
-        """What decides the row of every face."""
-        return asdict(self.settings) | self.networks.identity()
+        """What decides the row of every face, as folders keep it."""
+        settings = asdict(self.settings)
+        limits = {name: settings.pop(name) for name in LIMITS}
+        return settings | {"limits": limits} | self.networks.identity()
 
     def key(self) -> dict[str, Any]:
         """What decides the whole result."""

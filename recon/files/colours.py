@@ -48,6 +48,8 @@ _AS_SRGB = (1, 2, 6, 13, 14, 15)
 _UNNAMED = 2
 _ADOBE_POWER = 563 / 256
 _COLOUR_SPACE_IFD, _ADOBE_OF_EXIF = 0xA005, "R03"
+_POWER = (0.25, 4.0)
+"""Of a picture; beyond it a number is a slip, and all would be black or white."""
 _SAME_POWER, _SAME_PRIMARIES = 0.05, 0.005
 """Within which a stated power and primaries are those of sRGB, rounded."""
 _SAME_GREY = 3
@@ -149,13 +151,23 @@ def _of_numbers(primaries: int, curve: int, full: bool = True) -> Change | None:
 
 def _of_png(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Change | None:
     """Of a PNG's chunks gAMA, whose number is one over the power, and cHRM."""
-    power = 1 / gamma if gamma and math.isfinite(gamma) else None
+    power = 1 / gamma if gamma and _POWER[0] <= 1 / gamma <= _POWER[1] else None
     if power is not None and abs(power / 2.2 - 1) <= _SAME_POWER:
         power = None
     own = tuple(chromaticities or _SRGB)
-    if len(own) != 8 or np.abs(np.subtract(own, _SRGB)).max() <= _SAME_PRIMARIES:
+    if not _are_primaries(own) or np.abs(np.subtract(own, _SRGB)).max() <= _SAME_PRIMARIES:
         own = _SRGB
     return None if power is None and own == _SRGB else _of_curve(power, own)
+
+
+def _are_primaries(own: tuple[float, ...]) -> bool:
+    """Whether white lies among red, green and blue; programs write zeros, which browsers ignore."""
+    if len(own) != 8 or min(own[1::2]) <= 0 or max(own) > 1:
+        return False
+    corners = np.column_stack([np.reshape(own, (4, 2)), np.ones(4)])
+    with suppress(np.linalg.LinAlgError):
+        return bool((np.linalg.solve(corners[1:].T, corners[0]) > 0).all())
+    return False
 
 
 def _of_curve(power: float | None, primaries: tuple[float, ...]) -> Change:

@@ -62,6 +62,8 @@ _HOLE_ROWS, _HOLE_SHARE = 3, 0.02
 """Black rows behind a row that is cut off, and how much of it is at least."""
 _LIGHT_ABOVE, _NOT_BLACK = 0.9, 32
 """How much of the row above is light, and what part of white: margins of JPEG are hardly black."""
+_BEFORE_ENDS, _FADED = 32, 0.5
+"""Pixels before the end of a row that is cut off, and how light they are by those above."""
 _BLOCK, _SECTOR = 4096, 512
 """In bytes: what is copied at once, and the steps in which disks and programs count."""
 _HEAD_BYTES = 2**16
@@ -305,6 +307,10 @@ def _breaks_off(plane: NDArray[np.generic]) -> bool:
         ends = int(np.flatnonzero(plane[row])[-1]) + 1
         above = plane[row - 1, ends:]
         if len(above) <= _HOLE_SHARE * plane.shape[1]:
+            continue
+        # The edge of what was made smaller or turned fades out; a copy breaks off.
+        last_ones = slice(max(0, ends - _BEFORE_ENDS), ends)
+        if plane[row, last_ones].sum() < _FADED * plane[row - 1, last_ones].sum():
             continue
         if (above > plane.max() / _NOT_BLACK).mean() > _LIGHT_ABOVE:
             return True

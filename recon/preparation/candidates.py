@@ -99,6 +99,10 @@ def decode_landmarks(content: bytes, name: str) -> Points:
     return (points - first).reshape(-1, each, 2).astype(np.float32)
 
 
+LIMITS = ("face_px", "sharpness", "darkest", "lost", "outside", "misfit")
+"""Those of the settings from where on a face is left out: in plans a table of their own."""
+
+
 @dataclass(frozen=True)
 class PreparationSettings:
     """What decides every row besides the networks, and from where on a face is left out.

@@ -13,8 +13,11 @@ from ..files.stores import address_of, open_content
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 _GAP = bytes(512)
 """Zeros that no coder writes; a disk's sector."""
-_SCAN = b"\xff\xda"
-"""Before the pixels of a JPEG."""
+_SCAN, _TABLES = b"\xff\xda", b"\xff\xc4"
+"""Before the pixels of a JPEG, and before its own tables of codes."""
+_USUAL_CODES = bytes.fromhex("0002010303020403050504040000017d")
+"""Their lengths in the usual table for brightness, in which nothing is coded as zeros alone; other
+tables, of optimised pictures, make zeros of black margins. Source: ITU-T T.81, table K.5."""
 GAPLESS = ("mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vp8", "vp9", "av1")
 """Codecs whose pictures never have such zeros."""
 _HEAD = 12
@@ -76,7 +79,10 @@ def has_gap(packet: bytes, codec: str) -> bool:
     """Whether zeros stand where a film's packed pictures were never copied.
 
     What stuffs a stream with zeros (MPEG-2) ends with a start code; a picture's notes may be zeros.
+    Of a JPEG with tables of its own nobody can tell.
     """
+    if codec == "mjpeg" and _TABLES in packet and _USUAL_CODES not in packet:
+        return False
     at = packet.find(_GAP, max(packet.find(_SCAN), 0) if codec == "mjpeg" else 0)
     while at >= 0:
         behind = packet[at:].lstrip(b"\0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -162,6 +163,20 @@ def test_another_radius_only_selects_again(prepared: PreparationJob, tmp_path: P
     ear = Ear()
     summary = prepare(replace(prepared, out=out, radius=-1), False, nothing, ear.hear)
     assert (summary["faces"], ear) == (8, [])
+
+
+def test_the_plan_is_as_folders_keep_it(prepared: PreparationJob) -> None:
+    """Or the same command would refuse what an earlier version prepared."""
+    plan = json.loads((prepared.out / "work" / "plan.json").read_text())
+    assert plan["limits"] == {
+        "face_px": 64.0,
+        "sharpness": 20.0,
+        "darkest": 25.0,
+        "lost": 0.35,
+        "outside": 0.02,
+        "misfit": 0.1,
+    }
+    assert (plan["image_size"], plan["all_faces"], plan["mask_order"]) == (SIZE, False, "bisenet")
 
 
 def test_another_plan_or_missing_weights_are_told(prepared: PreparationJob, tmp_path: Path) -> None:

@@ -92,3 +92,20 @@ def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FacebenchError, match="no such landmarks file"):
         read_landmark_file(tmp_path / "a.txt")
     assert landmarks_beside(tmp_path / "a.obj") is None
+
+
+def test_landmarks_beside_a_mesh_with_its_texture_stay_its_own(
+    person: Mesh, tmp_path: Path
+) -> None:
+    """A texture is a picture of the mesh's name, and x, y, z may be read as x and y."""
+    (tmp_path / "a.jpg").touch()
+    points = points_of(person)
+    flat, table, wrong = (tmp_path / name for name in ("a.txt", "a.csv", "a.npy"))
+    flat.write_text(" ".join(map(str, points.ravel())))
+    assert landmarks_beside(tmp_path / "a.obj") == flat
+    flat.unlink()
+    np.savetxt(table, points, delimiter=",", header="x,y,z", comments="")
+    assert landmarks_beside(tmp_path / "a.obj") == table
+    table.unlink()
+    np.save(wrong, points[:30, :2])  # nobody's: whoever reads it says so
+    assert landmarks_beside(tmp_path / "a.obj") == wrong

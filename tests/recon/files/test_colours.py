@@ -93,6 +93,21 @@ def test_colours_that_nobody_reads_are_refused() -> None:
             read_picture(_png(SKIN, cICP=numbers), "RGB")
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {"gAMA": _power(1e-5)},
+        {"gAMA": _power(20000)},
+        {"cHRM": _primaries((0.0,) * 8)},
+        {"cHRM": _primaries((0.0, 0.0, *P3_CHROMATICITIES[2:]))},
+        {"cHRM": _primaries((0.3127, 0.329, 0.68, 0.0, *P3_CHROMATICITIES[4:]))},
+        {"cHRM": _primaries((0.3127, 0.329) * 4)},
+    ],
+)
+def test_powers_and_primaries_that_cannot_be_are_not_applied(chunks: dict[str, bytes]) -> None:
+    assert (_first(_png(SKIN, **chunks)) == SKIN).all()
+
+
 def test_primaries_in_an_avif() -> None:
     file = io.BytesIO()
     Image.new("RGB", (64, 64), SKIN).save(file, "AVIF", quality=100)

@@ -22,7 +22,7 @@ from PIL import Image, ImageCms
 
 from facebench.errors import FacebenchError
 from facebench.recon.files import contents
-from facebench.recon.files.pictures import count_pictures, read_picture, to_eight_bits
+from facebench.recon.files.pictures import _has_hole, count_pictures, read_picture, to_eight_bits
 from facebench.recon.files.writing import MARK, atomic_write, lock_folder, sweep_drafts
 from facebench.recon.portraits.sources import find_sources
 
@@ -217,6 +217,25 @@ def test_black_margins_masks_and_night_are_read() -> None:
         file = io.BytesIO()
         Image.fromarray((picture * mask[..., None]).astype(np.uint8)).save(file, "BMP")
         assert read_picture(file.getvalue(), "RGB").height == 120
+
+
+@pytest.mark.parametrize("kind", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC])
+def test_black_margins_of_pictures_that_were_made_smaller_or_turned_are_read(
+    kind: Image.Resampling,
+) -> None:
+    noise = np.random.default_rng(0)
+    for _ in range(10):
+        small = noise.integers(20, 256, (9, 16, 3)) * np.linspace(1, 0.05, 16)[:, None]
+        film = Image.new("RGB", (640, 360))
+        film.paste(Image.fromarray(small.astype(np.uint8)).resize((640, 272), kind), (0, 44))
+        for size in ((500, 281), (333, 187)):
+            assert not _has_hole(np.asarray(film.resize(size, kind)))
+        picture = Image.new("RGB", (700, 450))
+        small = noise.integers(20, 256, (9, 16, 3), np.uint8)
+        picture.paste(Image.fromarray(small).resize((640, 360), kind), (30, 45))
+        for degrees in (0.02, 0.05, 0.1, 0.2):
+            turned = picture.rotate(degrees, Image.Resampling.BILINEAR)
+            assert not _has_hole(np.asarray(turned.crop((100, 0, 600, 450))))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
