@@ -32,7 +32,7 @@ def test_micc_is_written_with_the_chosen_scenes(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert [path.stem for path in (out / "subject_01" / "Video").iterdir()] == ["PTZ-Outdoor"]
     assert (tmp_path / "data-truth" / "subject_01.npz").exists()
-    assert "1 videos" in result.output
+    assert "1 subject, 1 video, 2 frames" in result.output
 
 
 @pytest.mark.parametrize("kind", ["faces", "micc"])
