@@ -44,6 +44,8 @@ PREDICTOR_NOTE = (
 
 COLUMNS, SIDE_INCHES, DPI = 4, 3.0, 150
 """Of the figure: panels in a line at most, the side of one, and dots per inch."""
+NAME_INCHES, LINE_INCHES = 2.1, 0.17
+"""Of its legend: the width of a name, and the height of a line."""
 
 
 class Audit:
@@ -107,7 +109,10 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     protocols = list(rows["protocol"].unique())
     columns = min(COLUMNS, len(protocols))
     lines = -(-len(protocols) // columns)
-    size = (max(columns, 2) * SIDE_INCHES, lines * SIDE_INCHES + 0.7)
+    width, names = max(columns, 2) * SIDE_INCHES, rows["method"].nunique()
+    # As many names beside each other as the width holds, and room for the rest below.
+    beside = int(width // NAME_INCHES)
+    size = (width, lines * SIDE_INCHES + 0.4 + LINE_INCHES * -(-names // beside))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, protocol in zip(panels, protocols, strict=False):
@@ -116,7 +121,9 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     for panel in panels[len(protocols) :]:
         panel.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=beside, fontsize=8, frameon=False
+    )
     figure.supxlabel("true error, mm", fontsize=9)
     figure.supylabel("measured, mm", fontsize=9)
     with atomic_write(path) as draft:
