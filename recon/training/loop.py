@@ -251,8 +251,7 @@ def _numbers(line: dict[str, str]) -> Row:
 
 
 def _check_same(path: Path, content: Mapping[str, Any], trainer: Trainable[Any], rows: int) -> None:
-    if "optimiser" not in content:
-        raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
+    _refuse_weights(path, content)
     _refuse_others(
         path,
         ("face model", str(content.get("model_digest"))[:12], trainer.model_digest[:12]),
@@ -265,10 +264,16 @@ def check_settings(path: Path, content: Mapping[str, Any], recipe: AnyRecipe, se
     """Refuse a checkpoint whose training was asked for otherwise; needs neither data nor model.
 
     Raises:
-        FacebenchError: it is of another recipe or seed.
+        FacebenchError: it is of another recipe or seed, or holds weights only.
     """
+    _refuse_weights(path, content)
     before = _what_matters(recipe_in(path, content))
     _refuse_others(path, ("seed", content["seed"], seed), ("recipe", before, _what_matters(recipe)))
+
+
+def _refuse_weights(path: Path, content: Mapping[str, Any]) -> None:
+    if "optimiser" not in content:
+        raise FacebenchError(f"{path} holds weights only", "resume from a checkpoint.pt")
 
 
 def _refuse_others(path: Path, *settings: tuple[str, Any, Any]) -> None:

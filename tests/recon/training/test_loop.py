@@ -145,3 +145,12 @@ def test_another_recipe_is_refused_but_more_steps_are_not(
 def test_a_job_survives_its_own_table(faces: Path, tmp_path: Path) -> None:
     asked = job(faces, tmp_path)
     assert TrainingJob.from_table(asked.as_table()) == asked
+
+
+def test_weights_in_the_place_of_a_checkpoint_are_told(
+    finished: TrainingJob, faces: Path, tmp_path: Path
+) -> None:
+    taken = job(faces, tmp_path)
+    taken.folder.checkpoint.write_bytes(finished.folder.weights.read_bytes())
+    with pytest.raises(FacebenchError, match="holds weights only"):
+        taken.steps_done()
