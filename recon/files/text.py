@@ -158,7 +158,8 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError as error:
-        raise _plainly(error) from error
+        _refuse_digits(error)
+        raise
     if "\\ud" in text.lower():  # half of a pair, which no file could take again
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
@@ -212,7 +213,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError as error:
-        raise _plainly(error) from error
+        _refuse_digits(error)
+        raise
     return table
 
 
@@ -226,10 +228,11 @@ def _single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _plainly(error: ValueError) -> ValueError:
-    """Python's own limit for whole numbers in words for a user; any other error as it is."""
-    digits = f"a number of more than {sys.get_int_max_str_digits():,} digits"
-    return ValueError(digits) if "int_max_str_digits" in str(error) else error
+def _refuse_digits(error: ValueError) -> None:
+    """Say in words for a user that Python's own limit for whole numbers ended the reading."""
+    if "int_max_str_digits" in str(error):
+        most = sys.get_int_max_str_digits()
+        raise ValueError(f"a number of more than {most:,} digits") from error
 
 
 def _shallow(value: Any) -> Any:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from facebench.errors import FacebenchError
 from facebench.recon.files.records import Amount, Count, Positive, Share, bind
-from facebench.recon.files.text import read_json
+from facebench.recon.files.text import parse_json, read_json
 
 
 @dataclass(frozen=True)
@@ -139,3 +139,23 @@ def test_a_key_given_twice_and_a_page_in_place_of_a_file_are_refused(tmp_path: P
         (tmp_path / "a.json").write_bytes(content)
         with pytest.raises(ValueError, match=words):
             read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1, "a": 2}', "given twice"),
+        ("[1, 2", "delimiter"),
+        ('{"a": ' + "9" * 10_000 + "}", "a number of more than"),
+    ],
+)
+def test_no_error_of_json_is_its_own_cause(text: str, words: str) -> None:
+    """Whoever follows the causes to their end, as log handlers do, must come to it."""
+    with pytest.raises(ValueError, match=words) as told:
+        parse_json(text)
+    causes: list[BaseException] = []
+    error: BaseException | None = told.value
+    while error is not None:
+        assert error not in causes
+        causes.append(error)
+        error = error.__cause__ or error.__context__

@@ -108,7 +108,9 @@ def _read(reader, path: Path) -> tuple[str, str]:  # type: ignore[no-untyped-def
 
 def _of_memory(error: BaseException | None) -> bool:
     """Whether memory ran out anywhere on the way."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an error may be its own cause
+        seen.add(id(error))
         words = str(error).lower()
         # Not "alloc": HDF5 says of damage that it lies past the end of an allocation.
         if isinstance(error, MemoryError) or any(w in words for w in _OF_MEMORY):
