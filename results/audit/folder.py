@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,10 @@ PREDICTOR_NOTE = (
 )
 
 
-COLUMNS, SIDE_INCHES, DPI = 4, 3.0, 150
+COLUMNS, SIDE_INCHES, DPI = 2, 3.75, 150
 """Of the figure: panels in a line at most, the side of one, and dots per inch."""
-NAME_INCHES, LINE_INCHES = 2.1, 0.17
-"""Of its legend: the width of a name, and the height of a line."""
+MARKERS = (("o", "#14607a"), ("s", "#d3671c"), ("^", "#7a4fa3"), ("x", "#2f8a4c"))
+"""Form and colour of each group's points: the form alone tells them in a black and white print."""
 
 
 class Audit:
@@ -97,10 +98,10 @@ def write_audit(audit: Audit, folder: Path) -> Path:
 
 
 def write_figure(rows: pd.DataFrame, path: Path) -> None:
-    """Write a PNG: every prediction as a point, coloured by its method; the line is equality.
+    """Write a PNG: every prediction as a point, marked by its group; the line is equality.
 
     Args:
-        rows: one per protocol, method and subject, with `protocol`, `method`, `measured_mm` and
+        rows: one per protocol, method and subject, with `protocol`, `group`, `measured_mm` and
             `true_mm`.
         path: the file; replaced in one step.
     """
@@ -109,10 +110,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     protocols = list(rows["protocol"].unique())
     columns = min(COLUMNS, len(protocols))
     lines = -(-len(protocols) // columns)
-    width, names = max(columns, 2) * SIDE_INCHES, rows["method"].nunique()
-    # As many names beside each other as the width holds, and room for the rest below.
-    beside = int(width // NAME_INCHES)
-    size = (width, lines * SIDE_INCHES + 0.4 + LINE_INCHES * -(-names // beside))
+    size = (columns * SIDE_INCHES, lines * SIDE_INCHES + 0.4)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, protocol in zip(panels, protocols, strict=False):
@@ -121,9 +119,7 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
     for panel in panels[len(protocols) :]:
         panel.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper center", ncols=beside, fontsize=8, frameon=False
-    )
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     figure.supxlabel("true error, mm", fontsize=9)
     figure.supylabel("measured, mm", fontsize=9)
     with atomic_write(path) as draft:
@@ -131,16 +127,25 @@ def write_figure(rows: pd.DataFrame, path: Path) -> None:
 
 
 def _draw(panel: Axes, protocol: str, rows: pd.DataFrame) -> None:
-    # One scale for both axes, or the line of equality would be no diagonal.
-    limit = 1.05 * float(rows[["measured_mm", "true_mm"]].max().max())
-    panel.plot([0, limit], [0, limit], color="0.7", linewidth=0.8, zorder=0)
-    for method, part in rows.groupby("method", sort=False):
-        panel.scatter(part["true_mm"], part["measured_mm"], s=9, label=str(method), linewidths=0)
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    # A bump's error is a thirtieth of another person's: on linear scales most would be one spot.
+    # The same scale on both axes, or the line of equality would be no diagonal.
+    errors = rows[["true_mm", "measured_mm"]].where(lambda mm: mm > 0)
+    limits = (0.8 * float(errors.min().min()), 1.25 * float(errors.max().max()))
+    panel.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
+    panel.plot(limits, limits, color="0.7", linewidth=0.8, zorder=0)
+    groups = errors.groupby(rows["group"], sort=False)
+    for (group, part), (marker, colour) in zip(groups, cycle(MARKERS), strict=False):
+        style = {"color": colour, "fillstyle": "none", "markersize": 4, "markeredgewidth": 0.8}
+        places = (part["true_mm"], part["measured_mm"])
+        panel.plot(*places, marker, label=str(group), **style)
     panel.set_title(protocol, fontsize=9)
-    panel.set_xlim(0, limit)
-    panel.set_ylim(0, limit)
-    panel.set_aspect("equal")
     panel.tick_params(labelsize=7)
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
 
 
 def render(audit: Audit, figure: Path | None) -> str:

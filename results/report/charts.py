@@ -121,7 +121,7 @@ def _by_scene(series: Sequence[Series], draw: Callable[[str, float], Markup]) ->
     scenes = list(dict.fromkeys(scene for run in series for scene in run.summary))
     one = len(scenes) == 1
     drawn = [(scene, draw(scene, WIDE if one else NARROW)) for scene in scenes]
-    charts = [tag("figure", tag("h3", s.capitalize()), chart) for s, chart in drawn if chart]
+    charts = [tag("figure", tag("h3", s), chart) for s, chart in drawn if chart]
     return (
         tag("div", join(*charts), class_="charts one" if one else "charts") if charts else Markup()
     )

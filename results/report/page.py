@@ -129,7 +129,7 @@ def _card(scene: str, cell: SceneSummary) -> Markup:
         counts += f", {share_text(share)} of the scans covered"
     return tag(
         "div",
-        tag("h2", scene.capitalize()),
+        tag("h2", scene),
         tag("p", error, tag("small", " mm"), class_="number"),
         tag("p", f"95 % interval {interval_text(*cell.ci95_mm) or 'unknown'}"),
         tag("p", counts),

@@ -248,7 +248,7 @@ def _choice(views: Sequence[View]) -> Markup:
             )
             for number, v in numbered
         )
-        groups.append(tag("optgroup", *options, label=scene.capitalize()))
+        groups.append(tag("optgroup", *options, label=scene))
     return tag("label", "Face ", tag("select", *groups, id="face-choice"))
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from facebench.results.audit.agreement import sensitivities
-from facebench.results.audit.folder import Audit, predictor_table, write_audit
+from facebench.results.audit.folder import Audit, predictor_table, write_audit, write_figure
 
 
 @pytest.fixture(name="rows")
@@ -48,6 +49,7 @@ def test_the_folder_holds_page_picture_rows_and_numbers(rows: pd.DataFrame, tmp_
     assert "a made-up set" in text and "&lt;now&gt;" in text and "+30.0%" in text
     assert "micc: doubtful numbers, each with its note in audit.csv: 1." in text
     assert "http://" not in text and "https://" not in text
+    assert "first-letter" not in text, "capitals would make a T of τ, and an Iphone of iphone"
     assert Image.open(tmp_path / "audit.png").size[0] > 600
     assert len(pd.read_csv(tmp_path / "audit.csv")) == len(rows)
     kept = json.loads((tmp_path / "audit.json").read_text())
@@ -65,3 +67,17 @@ def test_a_run_alone_has_no_truth(tmp_path: Path) -> None:
     choices = sensitivities(pd.DataFrame({"as it is": [1.0, 2.0]}))
     text = write_audit(Audit("run", pd.DataFrame(), choices), tmp_path).read_text("utf-8")
     assert "Protocols against the truth" not in text and "What each choice changes" in text
+
+
+def test_each_group_of_the_figure_is_told_without_colour(
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    groups = ("identity", "topology", "local", "ladder")
+    write_figure(pd.concat([rows.assign(group=group) for group in groups]), tmp_path / "f.png")
+    (figure,) = drawn
+    named = figure.legends[0]
+    assert [text.get_text() for text in named.get_texts()] == list(groups)
+    assert len({line.get_marker() for line in named.get_lines()}) == len(groups)
+    assert all(len(axes.lines) == 1 + len(groups) for axes in figure.axes[:2])
