@@ -34,7 +34,8 @@ from ..recon.files.publishing import publish
 from ..recon.mesh import Mesh
 from ..recon.video.decode import estimate_frames
 from ..results.run.folder import RunFolder, RunRecord
-from ..results.run.items import GrowingTable, ItemsTable
+from ..results.run.growing import GrowingTable
+from ..results.run.items import ItemsTable
 from ..results.run.ledger import ClipProgress, ClipSum, Ledger
 from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise

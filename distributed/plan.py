@@ -198,10 +198,10 @@ def read_dataset(request: RunRequest, method: AnyMethod) -> Dataset:
 def _same_files(method: HoldsMeshes, dataset: Dataset) -> Iterator[Problem]:
     """That a face is several people's, or its own scan: a copy under a wrong name."""
     chosen = [(item, path) for item in dataset.items for path in method.files_for(item)[:1]]
-    yield from shared_files([(item.subject, path) for item, path in chosen], "prediction")
     hashes = content_hashes(
         {path for item, face in chosen for path in (face, *(s.path for s in item.scans))}
     )
+    yield from shared_files([(i.subject, path) for i, path in chosen], "prediction", hashes)
     own = ((item, hashes[face]) for item, face in chosen if hashes[face] != ABSENT)
     same = [item.id for item, sha in own if sha in {hashes[s.path] for s in item.scans}]
     if same:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,18 +105,21 @@ def with_digests(dataset: Dataset) -> Dataset:
     Of the chosen items only: two runs of the same part have the same data, whatever lies beside.
     """
     scans = [(item.subject, scan.path) for item in dataset.items for scan in item.scans]
-    problems = (*dataset.problems, *shared_files(scans, "scan"))
-    return replace(dataset, digests=item_digests(dataset.items), problems=problems)
+    hashes = _hashes_of(dataset.items)
+    problems = (*dataset.problems, *shared_files(scans, "scan", hashes))
+    return replace(dataset, digests=_digests(dataset.items, hashes), problems=problems)
 
 
-def shared_files(files: Sequence[tuple[str, Path]], what: str) -> tuple[Problem, ...]:
+def shared_files(
+    files: Sequence[tuple[str, Path]], what: str, hashes: Mapping[Path, str]
+) -> tuple[Problem, ...]:
     """That files of several subjects are one by their contents: a copy under a wrong name.
 
     Args:
         files: subjects and their files.
         what: they are, as `scan`.
+        hashes: of all of them, by `content_hashes`.
     """
-    hashes = content_hashes({path for _, path in files})
     subjects: dict[str, dict[str, None]] = {}
     for subject, path in files:
         if hashes[path] != ABSENT:
@@ -174,9 +177,17 @@ def item_digests(items: Sequence[Item]) -> dict[str, str]:
 
     Places and times do not count: a set that was copied is the same set.
     """
-    hashes = content_hashes({path for item in items for _, path in item.files})
-    texts = {i.id: "\n".join(f"{part} {hashes[path]}" for part, path in i.files) for i in items}
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    return _digests(items, _hashes_of(items))
+
+
+def _hashes_of(items: Sequence[Item]) -> dict[Path, str]:
+    return content_hashes({path for item in items for _, path in item.files})
+
+
+def _digests(items: Sequence[Item], hashes: Mapping[Path, str]) -> dict[str, str]:
+    # One text at a time: those of a hundred thousand subjects are a hundred megabytes.
+    texts = ((i.id, "\n".join(f"{part} {hashes[path]}" for part, path in i.files)) for i in items)
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts}
 
 
 def _exclusions(card: DatasetCard, exclude: Sequence[str]) -> dict[str, str]:

@@ -5,8 +5,6 @@ The single distances are kept so that all can be drawn and tested again.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
@@ -43,8 +41,8 @@ _KINDS = {
 }
 _AGAIN = "remove it and measure again"
 _ORDER = ("subject", "scene", "item")
-_ROWS = 4096
-"""Rows of a row group, and of what is kept in memory as columns: as Python's numbers a row takes
+ROWS = 4096
+"""Rows of a row group, and of what is turned into columns at once: as Python's numbers a row takes
 four times the room, gigabytes for a hundred thousand subjects."""
 
 SIDES = ("scan_to_prediction", "prediction_to_scan")
@@ -95,7 +93,7 @@ class ItemsTable:
         Raises:
             FacebenchError: as `read`.
         """
-        return _results_of(self.table())
+        return results_of(self.table())
 
     def table(self, columns: Sequence[str] = ()) -> Any:
         """All rows as a `pyarrow.Table`, with these columns or all.
@@ -113,14 +111,16 @@ class ItemsTable:
     def write(self, results: Iterable[Result]) -> None:
         """Keep results, sorted by subject, scene and item."""
         rest, parts = iter(results), list[Any]()
-        while some := list(islice(rest, _ROWS)):
+        while some := list(islice(rest, ROWS)):
             parts.append(table_of_results(some))
         self.write_parts(parts, np.arange(sum(map(len, parts))))
 
     def write_parts(self, parts: Sequence[Any], rows: NDArray[np.int64]) -> None:
         """Keep those rows of some tables, by their number over all, sorted as `write` does."""
         # Workers end in any order; the file's bytes must not depend on it.
-        keys = pa.concat_tables([part.select(_ORDER) for part in (schema().empty_table(), *parts)])
+        keys = [part.select(_ORDER) for part in parts]
+        ends = np.cumsum([len(part) for part in keys], dtype=np.int64)
+        keys = pa.concat_tables([schema().empty_table().select(_ORDER), *keys])
         order = pc.sort_indices(keys, [(name, "ascending") for name in _ORDER]).to_numpy()
         order = order[np.isin(order, rows)].astype(np.int64)
         with (
@@ -128,8 +128,8 @@ class ItemsTable:
             draft.open("wb") as file,
             pq.ParquetWriter(file, schema(), write_page_checksum=True) as writer,
         ):
-            for start in range(0, max(1, len(order)), _ROWS):
-                writer.write_table(_take(parts, order[start : start + _ROWS]))
+            for start in range(0, max(1, len(order)), ROWS):
+                writer.write_table(take_rows(parts, ends, order[start : start + ROWS]))
 
 
 def table_of_results(results: Iterable[Result]) -> Any:
@@ -137,19 +137,25 @@ def table_of_results(results: Iterable[Result]) -> Any:
     return pa.Table.from_pylist([vars(one) for one in results], schema=schema())
 
 
-def _results_of(table: Any) -> list[Result]:
+def results_of(table: Any) -> list[Result]:
+    """The rows of such a table."""
     lists = [item.name for item in schema() if pa.types.is_list(item.type)]
     rows = table.to_pylist()
     return [Result(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
 
 
-def _take(parts: Sequence[Any], rows: NDArray[np.int64]) -> Any:
-    """Rows of tables by their number over all, in the order asked for."""
-    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+def take_rows(parts: Sequence[Any], ends: NDArray[np.int64], rows: NDArray[np.int64]) -> Any:
+    """Rows of tables by their number over all, in the order asked for.
+
+    Args:
+        parts: the tables; those alone are looked at of which there are rows.
+        ends: (P,) after how many rows over all each ends.
+        rows: (R,) which.
+    """
     which = np.searchsorted(ends, rows, side="right")
+    starts = np.concatenate([[0], ends])
     found = [
-        parts[part].take(rows[which == part] - (ends[part] - len(parts[part])))
-        for part in np.unique(which).tolist()
+        parts[part].take(rows[which == part] - starts[part]) for part in np.unique(which).tolist()
     ]
     # They came part by part; each back to its place.
     places = np.argsort(np.argsort(which, kind="stable"), kind="stable")
@@ -246,84 +252,6 @@ def item_names(items: pd.DataFrame, scene: str | None = None) -> pd.Series:
     plain = items["item"] == own
     names: pd.Series = items["subject"].where(plain, items["item"]).astype(str)
     return names
-
-
-class GrowingTable:
-    """Keeps a table while results come, as often as that costs little.
-
-    A table is written whole, so writing it for each of many subjects would cost the square of
-    their number. It is written when `SHARE` of the time since the last writing is more than that
-    took, and when the block ends, whatever ends it: what a kill costs is measured again.
-
-    Args:
-        table: where.
-        start: rows that it has already, a table of its columns.
-        valid: which of them still count; all by default.
-    """
-
-    SHARE = 0.05
-
-    def __init__(
-        self, table: ItemsTable, start: Any = None, valid: Sequence[bool] | None = None
-    ) -> None:
-        start = schema().empty_table() if start is None else start
-        self._parts = [pa.Table.from_batches([batch]) for batch in start.to_batches()]
-        items = start["item"].to_pylist()
-        self._rows = {one: row for row, one in enumerate(items) if valid is None or valid[row]}
-        self._settled, self._fresh = len(items), list[Result]()
-        self._table = table
-        self._unwritten = False
-        self._ended, self._took = -math.inf, 0.0
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __contains__(self, item: str) -> bool:
-        return item in self._rows
-
-    def __enter__(self) -> GrowingTable:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._unwritten:
-            self.write()
-
-    def find(self, items: Iterable[str]) -> list[Result]:
-        """Its results of these items, of those that it has."""
-        rows = [self._rows[item] for item in items if item in self._rows]
-        if not rows:
-            return []
-        self._settle()
-        return _results_of(_take(self._parts, np.array(rows, np.int64)))
-
-    def add(self, results: Sequence[Result]) -> None:
-        """Take a subject's results, in the place of earlier ones of the same items."""
-        first = self._settled + len(self._fresh)
-        self._rows |= {result.item: first + place for place, result in enumerate(results)}
-        self._fresh += results
-        if len(self._fresh) >= _ROWS:
-            self._settle()
-        self._unwritten = True
-        if self._took <= self.SHARE * (time.monotonic() - self._ended):
-            self.write()
-
-    def write(self) -> None:
-        """Write all that it has."""
-        began = time.monotonic()
-        self._settle()
-        self._table.write_parts(self._parts, np.array([*self._rows.values()], np.int64))
-        self._ended, self._unwritten = time.monotonic(), False
-        self._took = self._ended - began
-
-    def _settle(self) -> None:
-        """Turn what came since the last time into columns."""
-        if not self._fresh:
-            return
-        last = [self._parts.pop()] if self._parts and len(self._parts[-1]) < _ROWS else []
-        new = pa.concat_tables([*last, table_of_results(self._fresh)]).combine_chunks()
-        self._parts.append(new)
-        self._settled += len(self._fresh)
-        self._fresh = []
 
 
 def read_errors(path: Path) -> tuple[Mesh, NDArray[np.float64]]:

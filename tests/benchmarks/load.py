@@ -54,7 +54,8 @@ from facebench.results.gate.evaluate import evaluate
 from facebench.results.gate.rules import Coverage, Limit, Regression
 from facebench.results.report import write_report
 from facebench.results.run.folder import RunFolder
-from facebench.results.run.items import GrowingTable, schema, table_of_results
+from facebench.results.run.growing import GrowingTable
+from facebench.results.run.items import schema, table_of_results
 from facebench.results.run.record import now
 from facebench.results.run.summary import summarise
 from facebench.results.tables.scenes import scene_rows

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
 from facebench.bench.scoring.result import Result
+from facebench.results.run import growing as growing_module
 from facebench.results.run import items
-from facebench.results.run.items import GrowingTable, ItemsTable, table_of_results
+from facebench.results.run.growing import GrowingTable
+from facebench.results.run.items import ItemsTable, table_of_results
 
 
 class SlowTable(ItemsTable):
     """Writing takes a millisecond a row, by a clock of its own; nothing is written."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(path)
         self.now, self.spent, self.kept = 0.0, 0.0, [0]
-        monkeypatch.setattr(items.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(growing_module.time, "monotonic", lambda: self.now)
 
     def write_parts(self, parts: Sequence[Any], rows: NDArray[np.int64]) -> None:
         self.now += 0.001 * len(rows)
@@ -38,9 +42,9 @@ def rows_of(subject: int) -> list[Result]:
 
 @pytest.mark.parametrize(("seconds", "subjects"), [(1.0, 30), (0.02, 3000), (0.02, 30000)])
 def test_keeping_costs_a_share_of_the_time(
-    seconds: float, subjects: int, monkeypatch: pytest.MonkeyPatch
+    seconds: float, subjects: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = SlowTable(monkeypatch)
+    table = SlowTable(tmp_path / "items.parquet", monkeypatch)
     with GrowingTable(table) as growing:
         for subject in range(subjects):
             table.now += seconds
@@ -52,8 +56,10 @@ def test_keeping_costs_a_share_of_the_time(
     assert table.spent <= GrowingTable.SHARE * table.now + 2 * last
 
 
-def test_a_subject_that_takes_long_is_kept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = SlowTable(monkeypatch)
+def test_a_subject_that_takes_long_is_kept_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = SlowTable(tmp_path / "items.parquet", monkeypatch)
     with GrowingTable(table) as growing:
         for subject in range(30):
             table.now += 2.0
@@ -77,7 +83,8 @@ def test_many_results_are_kept_in_the_files_order_whatever_came_when(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that are replaced, rows that do not count, and row groups of a few."""
-    monkeypatch.setattr(items, "_ROWS", 4)
+    for module in (items, growing_module):
+        monkeypatch.setattr(module, "ROWS", 4)
     rows = [row for subject in range(7) for row in rows_of(subject)]
     whole = ItemsTable(tmp_path / "whole.parquet")
     whole.write(rows)
@@ -90,3 +97,16 @@ def test_many_results_are_kept_in_the_files_order_whatever_came_when(
             growing.add(rows[first : first + 2])
     assert table.path.read_bytes() == whole.path.read_bytes()
     assert list(map(str, table.results())) == list(map(str, rows))
+
+
+def test_rows_that_came_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20,000 rows with a curve, 19 MB, what waits for the writing lies on the disk."""
+    rows = [replace(row, curve=(0.5,) * 101) for row in rows_of(0)]
+    table = SlowTable(tmp_path / "items.parquet", monkeypatch)
+    before = pa.total_allocated_bytes()
+    growing = GrowingTable(table)
+    for subject in range(10_000):
+        growing.add([replace(row, item=f"s{subject}/{row.scene}") for row in rows])
+    assert pa.total_allocated_bytes() - before < 8e6
+    assert [row.item for row in growing.find(["s17/b", "s9999/a"])] == ["s17/b", "s9999/a"]
+    assert list(tmp_path.iterdir()) == []
