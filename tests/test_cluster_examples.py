@@ -100,7 +100,8 @@ def slurm(tmp_path: Path) -> dict[str, str]:
     log = tmp_path / "log"
     commands = {
         "scontrol": 'if [ "$1" = show ]; then echo n1; echo n2; fi',
-        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        "srun": 'echo $$ > $SHARED/step; while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        "scancel": "kill -TERM $(cat $SHARED/batch)",
         "ray": "trap 'echo ray ended >> $LOG; exit 0' TERM; sleep 30 & wait",
         "python3": "echo 2",
         "facebench": 'if [ "$1" = run ]; then trap "echo kept >> $LOG; exit 130" TERM; '
@@ -118,21 +119,27 @@ def slurm(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **own, **places, "QUICK": ""}
 
 
-def test_a_preempted_job_keeps_what_is_done_and_goes_back(slurm: dict[str, str]) -> None:
-    log = Path(slurm["LOG"])
+@pytest.mark.parametrize("told", ["batch", "step"])
+def test_a_preempted_job_keeps_what_is_done_and_goes_back(slurm: dict[str, str], told: str) -> None:
+    """The script is sent SIGTERM, or, by sites without send_user_signal, its steps alone."""
+    log, places = Path(slurm["LOG"]), Path(slurm["SHARED"])
     process = subprocess.Popen(["bash", SLURM], env=slurm, start_new_session=True)
-    until = time.monotonic() + 60
-    while not (log.exists() and "running" in log.read_text()) and time.monotonic() < until:
+    (places / "batch").write_text(str(process.pid))
+    until, said = time.monotonic() + 60, ""
+    while not ("running" in said and said.count("\nray ") == 2) and time.monotonic() < until:
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
+        said = log.read_text() if log.exists() else ""
+    os.kill(process.pid if told == "batch" else int((places / "step").read_text()), signal.SIGTERM)
     assert process.wait(60) == 143
     lines = log.read_text().splitlines()
-    assert lines.index("kept") < lines.index("ray ended") < lines.index("scontrol requeue 7")
+    assert lines.index("kept") < lines.index("scontrol requeue 7") and "ray ended" in lines
+    assert told == "step" or lines.index("kept") < lines.index("ray ended")
+    assert lines.count("scontrol requeue 7") == 1
     starts = [line for line in lines if line.startswith("ray start")]
     assert len(starts) == 2 and sum("--head" in line for line in starts) == 1
     steps = [line for line in lines if line.startswith("srun ")]
     assert all("--cpus-per-task=4" in line.split() for line in steps) and len(steps) == 2
-    assert not list(Path(slurm["SHARED"]).glob("ray-token*"))
+    assert not list(places.glob("ray-token*"))
 
 
 def test_the_job_ends_as_its_command_does(slurm: dict[str, str]) -> None:

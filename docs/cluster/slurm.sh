@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # A run on SLURM's nodes: `sbatch slurm.sh`. It starts Ray on them, runs, and ends Ray again.
 # Preempted, out of time or cancelled, it keeps what is done; requeued, it goes on there.
+# Of the site this asks PreemptMode=REQUEUE, or GraceTime of 30 s or more; with CANCEL and no grace
+# the job is gone, and `sbatch slurm.sh` again goes on where it was.
 # Everything under SHARED must be on a disk that all nodes see (Lustre, NFS).
 #SBATCH --job-name=facebench
 #SBATCH --nodes=2
@@ -37,7 +39,9 @@ export RAY_ADDRESS=$head:$port
 pids=()
 command=
 ended() {
-  trap - TERM INT EXIT
+  # Not `trap -`: its own end of Ray tells it of a SIGTERM, too.
+  trap '' TERM INT
+  trap - EXIT
   # First the command, which keeps what is done; only then Ray under it.
   if [ -n "$command" ]; then kill -TERM "$command" 2>/dev/null || true; wait "$command" || true; fi
   if [ ${#pids[@]} -gt 0 ]; then
@@ -57,11 +61,14 @@ trap ended EXIT
 
 # From SLURM 22.05 on srun does not take a task's cores from sbatch: Ray would have one.
 step=(srun --nodes=1 --ntasks=1 --cpus-per-task="$cores")
-"${step[@]}" --nodelist="$head" \
+# Without PreemptParameters=send_user_signal a preemption's first SIGTERM comes to the steps alone:
+# Ray would end, the command fail and with it the job, before anybody put it back into the queue.
+told='trap "scancel --batch --signal=TERM $SLURM_JOB_ID; kill -TERM \$!" TERM; "$0" "$@" & wait $!; wait $!'
+"${step[@]}" --nodelist="$head" bash -c "$told" \
   ray start --head --port="$port" --num-cpus="$cores" --num-gpus="$gpus" --block &
 pids+=($!)
 for node in "${nodes[@]:1}"; do
-  "${step[@]}" --nodelist="$node" \
+  "${step[@]}" --nodelist="$node" bash -c "$told" \
     ray start --address="$RAY_ADDRESS" --num-cpus="$cores" --num-gpus="$gpus" --block &
   pids+=($!)
 done
