@@ -89,6 +89,11 @@ def some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
+def count_of(count: int, one: str, many: str = "") -> str:
+    """`1 vertex`, `2,000 vertices`; the plural has an s unless it is given."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name most like an unknown one; None where none is alike.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, count_of
 from ..recon.files.stores import address_of, shown
 from ._options import options_file, trained_network
 from ._tables import print_json
@@ -136,7 +136,8 @@ def command(
 
     # Two commands in one folder would each overwrite the other's checkpoint.
     with job.folder.locked(), watching(out):
-        if resume and not job.steps_done():
+        # Read before anything is fitted or tried: a folder of another recipe or seed is refused.
+        if not job.steps_done() and resume:
             raise FacebenchError(f"no checkpoint in {out}", "leave out --resume to begin there")
         if minutes:
             job = _within(job, minutes, workers, least_workers, cluster)
@@ -164,7 +165,7 @@ def _within(
     )
     times = replace(job.recipe.training, steps=budget.steps)
     rate = f"{budget.images_per_s:.3g} photographs/s"
-    click.echo(f"{minutes:g} minutes are {budget.steps} steps at {rate}.", err=True)
+    click.echo(f"{minutes:g} minutes are {count_of(budget.steps, 'step')} at {rate}.", err=True)
     warmup = job.recipe.optimiser.warmup_steps
     if warmup >= budget.steps:
         click.echo(f"The recipe's warm-up alone takes {warmup} steps; little is learned.", err=True)
@@ -186,7 +187,9 @@ def _run(
     if done:
         click.echo(f"Resuming {shown(job.out)} from step {done}.", err=True)
     if (left := times.steps - done) > 0:
-        click.echo(f"{left} steps of {times.batch_size} photographs.", err=True)
+        click.echo(
+            f"{count_of(left, 'step')} of {count_of(times.batch_size, 'photograph')}.", err=True
+        )
     # Before hours of training: what a recipe cannot use is no error, and would not be seen.
     _warn(job)
     try:
@@ -216,7 +219,8 @@ def _warn(job: TrainingJob) -> None:
 
     if bare := rows_without_mask(job.data):
         click.echo(
-            f"Without a mask: {bare} photographs. All that the model covers counts as skin there.",
+            f"Without a mask: {count_of(bare, 'photograph')}. "
+            "All that the model covers counts as skin there.",
             err=True,
         )
     if lacks_recogniser(job.recipe):
@@ -232,7 +236,7 @@ def _show(job: TrainingJob, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    click.echo(f"{shown(job.folder.weights)}: {result['steps']} steps")
+    click.echo(f"{shown(job.folder.weights)}: {count_of(result['steps'], 'step')}")
     for name, value in result["log"].items():
         click.echo(f"  {name:12s} {value:.4g}")
 

@@ -225,6 +225,8 @@ def _read(path: Path) -> Budget:
 
 def _trial(job: TrainingJob, train: Callable[[TrainingJob], None]) -> float:
     """Photographs a second in a training of a few steps, of which nothing is kept."""
+    if job.steps_done():
+        check_job(job)  # of other photographs or another model: nothing to try then
     steps = TRIAL_LINES * TRIAL_EVERY
     times = replace(job.recipe.training, steps=steps, log_every=TRIAL_EVERY, checkpoint_every=steps)
     for left in job.out.glob(".trial-*"):  # by a command that was killed in it

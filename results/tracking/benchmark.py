@@ -8,6 +8,8 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,13 +19,21 @@ from numpy.typing import NDArray
 
 from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
+from ...recon.files.stores import address_of
 from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
 from ..tables.series import Series
 from ..tables.subject_errors import CURVE_COLUMNS, cumulative_curves
-from .run import log_changed, log_measured_model, log_new_parameters, run_of, run_of_key
+from .run import (
+    Span,
+    log_changed,
+    log_measured_model,
+    log_new_parameters,
+    run_of,
+    run_of_key,
+)
 from .store import connect, store_errors_told
 
 if TYPE_CHECKING:
@@ -48,11 +58,22 @@ def track_run(run: RunFolder, name: str) -> str:
     threshold in tenths of a millimetre), the dataset, the subjects' table, the report and the
     pictures. The id is kept in the folder: tracking it again updates the same MLflow run.
     """
-    with run_of(run.root, name) as active:
+    with run_of(run.root, name, _span(run.record())) as active:
         log_numbers(run, active)
         _log_artefacts(run)
         run_id: str = active.info.run_id
     return run_id
+
+
+def _span(record: RunRecord) -> Span | None:
+    # A record of another program may hold other times than ours.
+    with suppress(ValueError):
+        began, ended = (
+            round(1000 * datetime.fromisoformat(time).timestamp())
+            for time in (record.started, record.ended)
+        )
+        return (began, ended) if began <= ended else None
+    return None
 
 
 def log_numbers(run: RunFolder, active: ActiveRun) -> None:
@@ -62,7 +83,7 @@ def log_numbers(run: RunFolder, active: ActiveRun) -> None:
     record = run.record()
     mlflow.set_tags(_tags(record))
     log_new_parameters(active, _parameters(record))
-    log_dataset(record)
+    _log_dataset(record)
     model = log_measured_model(active.info.run_id, record, record.label)
     log_changed(active.info.run_id, _metrics(run, record, model))
 
@@ -89,7 +110,7 @@ def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metri
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    of = {"dataset_name": record.dataset, "dataset_digest": _short(record)}
+    of = {"dataset_name": record.dataset, "dataset_digest": _short(record.dataset_digest)}
     items = run.items((*CURVE_COLUMNS, *(f"{part}_mm" for part in FACE_PARTS)))
     # MLflow's charts begin with what was logged first, and make a section of names with a slash:
     # which is better, by scene, then where in the face.
@@ -130,27 +151,34 @@ def _numbers(summary: SceneSummary) -> dict[str, float]:
     return {**plain, "ci95_low_mm": low, "ci95_high_mm": high}
 
 
-def log_dataset(record: RunRecord) -> None:
-    """Log what the run was measured on as the active run's input."""
+def _log_dataset(record: RunRecord) -> None:
+    """Log what the run was measured on."""
+    place = str(record.arguments.get("data", record.dataset))
+    log_dataset(place, record.dataset, record.dataset_digest, "benchmark")
+
+
+def log_dataset(place: Path | str, name: str, digest: str, context: str) -> None:
+    """Log a set as the active run's input.
+
+    Args:
+        place: where it lies, a path or an address.
+        name: as MLflow shows it.
+        digest: of what is in it.
+        context: what it was used for.
+    """
     import mlflow
-    from mlflow.data.meta_dataset import MetaDataset
-
-    source = _dataset_source(str(record.arguments.get("data", record.dataset)))
-    dataset = MetaDataset(source, name=record.dataset, digest=_short(record))
-    mlflow.log_input(dataset, context="benchmark")
-
-
-def _short(record: RunRecord) -> str:
-    # MLflow keeps at most 36 characters of a digest; the tag has the whole.
-    return record.dataset_digest[:32]
-
-
-def _dataset_source(place: str) -> Any:
     from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return resolve_dataset_source(str(Path(place).absolute()))
+        source = resolve_dataset_source(address_of(place) or str(Path(place).absolute()))
+    mlflow.log_input(MetaDataset(source, name=name, digest=_short(digest)), context=context)
+
+
+def _short(digest: str) -> str:
+    # MLflow keeps at most 36 characters of a digest; a benchmark's tag has the whole.
+    return digest[:32]
 
 
 def _log_artefacts(run: RunFolder) -> None:
@@ -205,7 +233,7 @@ def _track(group: RunGroup) -> str:
     with run_of_key(key, " · ".join(run.label for run in group.runs)) as parent:
         parent_id: str = parent.info.run_id
         mlflow.set_tags(_comparison_tags(group))
-        log_dataset(group.runs[0].record)
+        _log_dataset(group.runs[0].record)
         for form, name in _FILES.items():
             mlflow.log_text(comparison_text(Comparison((group,)), form), name)
         # MLflow lists the newest first: the first run of the table is begun last.

@@ -42,12 +42,21 @@ OLD_NAMES = {"items.parquet": "subjects.parquet"}
 """What version 1 of run folders called a file."""
 
 
+Span = tuple[int, int]
+"""When something began and ended, milliseconds since 1970 in UTC."""
+
+
 @contextmanager
-def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
+def run_of(folder: Path, name: str, span: Span | None = None) -> Iterator[ActiveRun]:
     """The folder's run in the store of the last `connect`: begun, or taken up again.
 
     A key is kept in the folder before the run is begun with it, so that a run whose begin nobody
     lived to write down is found again.
+
+    Args:
+        folder: whose run it is.
+        name: as MLflow shows it.
+        span: of what is logged; None where that is not known, and MLflow shows the logging's.
 
     Raises:
         FacebenchError: the store fails under way, its disk being full for one.
@@ -61,10 +70,12 @@ def run_of(folder: Path, name: str) -> Iterator[ActiveRun]:
     hint = f"the folder is whole; 'facebench report {folder} --track' logs it later"
     with store_errors_told(f"MLflow could not keep {folder}", hint):
         run_id = _living_id(kept.get("run_id")) or _find_begun(kept["key"])
+        run_id = run_id or _begin(name, kept["key"], span)
         with mlflow.start_run(run_id, run_name=name, tags={_KEY: kept["key"]}) as active:
             # At once: searching by the key costs a server a look through all runs.
             write_json(path, kept | {"run_id": active.info.run_id})
             yield active
+        _set_end(active, span)
     # Only now: whoever is killed before this logs the whole again.
     write_json(path, kept | {"run_id": active.info.run_id, "logged": True})
 
@@ -243,6 +254,27 @@ def _living_id(run_id: str | None) -> str | None:
         return None
     # A run that somebody deleted in the interface takes no more values.
     return run_id if found.info.lifecycle_stage == "active" else None
+
+
+def _begin(name: str, key: str, span: Span | None) -> str | None:
+    """The id of a new run that began when the span did; None without one."""
+    if span is None:
+        return None
+    import mlflow
+    from mlflow.tracking.context.registry import resolve_tags
+
+    # `mlflow.start_run` knows no other time than now; the tags are those that it would set.
+    client, experiment = mlflow.MlflowClient(), mlflow.tracking.fluent._get_experiment_id()
+    tags = resolve_tags({_KEY: key})
+    return str(client.create_run(str(experiment), span[0], tags, name).info.run_id)
+
+
+def _set_end(active: ActiveRun, span: Span | None) -> None:
+    """Let the run end when the span did, unless it was begun later, by an older version."""
+    from mlflow import MlflowClient
+
+    if span is not None and (active.info.start_time or 0) <= span[1]:
+        MlflowClient().set_terminated(active.info.run_id, end_time=span[1])
 
 
 def _find_begun(key: str) -> str | None:

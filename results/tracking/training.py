@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...bench.protocol.values import flatten
+from ...recon.training.methods.labels import label_minutes
 from ...recon.training.methods.trainer import MODE
 from ...recon.training.optimise import Row
 from ...recon.training.run import TrainingJob
+from ...recon.training.tasks.loop import open_photographs
 from ..files import atomic_write
-from .benchmark import connect
-from .run import is_logged, log_changed, log_new_parameters, log_trained_model, run_of
+from .benchmark import connect, log_dataset
+from .run import Span, is_logged, log_changed, log_new_parameters, log_trained_model, run_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,10 +50,15 @@ def _track(
     import mlflow
 
     connect(EXPERIMENT)
-    with run_of(job.out, job.out.name) as active:
+    with run_of(job.out, job.out.name, _span(job, log)) as active:
         run_id: str = active.info.run_id
         settings = {"data": job.data, "model": job.model, "seed": job.seed, "limit": job.limit}
         log_new_parameters(active, settings | dict(flatten(job.recipe.as_table())))
+        for place, context in ((job.data, "training"), (job.validation, "validation")):
+            if place is not None:
+                limit = job.limit if context == "training" else None
+                digest = open_photographs(place, limit).ids_digest()
+                log_dataset(place, place.name, digest, context)
         log_changed(run_id, _training_metrics([*log, *validation]))
         if (job.out / "weights.pt").is_file():
             log_trained_model(run_id, job.out.name, job.out / "weights.pt")
@@ -60,6 +67,16 @@ def _track(
         for path in sorted((job.out / "pictures").glob("*.png")):
             mlflow.log_artifact(str(path), "pictures")
     return run_id
+
+
+def _span(job: TrainingJob, log: Sequence[Row]) -> Span | None:
+    """The minutes that its tables count, up to when its weights were written."""
+    if not job.folder.weights.is_file():
+        return None
+    ended = job.folder.weights.stat().st_mtime
+    _, minutes = steps_and_minutes(log, job.recipe.training.batch_size)
+    taken = 60.0 * (minutes[-1] + label_minutes(job.folder.labels))
+    return round(1000 * (ended - taken)), round(1000 * ended)
 
 
 def _training_metrics(rows: Sequence[Row]) -> list[Metric]:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from mlflow import MlflowClient
 from same_results import tracking_differences
 from training_faces import SETTINGS, write_training_faces
 
 from facebench.cli.train import command
 from facebench.errors import FacebenchError
+from facebench.recon.training.loop import TrainingFolder
+from facebench.recon.training.shards import FaceShards
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +52,15 @@ def test_trains_keeps_and_says_when_it_is_done(
         "fits.png",
     }
     assert _logged_steps(tmp_path / "mlflow.db") == [1, 2, 3, 4, 5, 6]
+    _check_run(MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}"), faces, out)
     assert "6 steps of 4 photographs." in first.stderr
     # Not "Resuming", and not "nothing to do": what lies there is another training.
-    for other in (["--set", "loss.weights.pixel=9"], ["--seed", "1"]):
-        for steps in ("6", "8"):
-            refused = run(faces, out, *other, "--steps", steps)
-            assert "is a training with another" in str(refused.exception) and not refused.output
+    for other in (["--set", "loss.weights.pixel=9"], ["--seed", "1"], ["--limit", "4"]):
+        for length in (["--steps", "8"], ["--minutes", "0.03"]):
+            refused = run(faces, out, *other, *length)
+            assert "is a training with another" in str(refused.exception)
+            assert not (out / "budget.json").exists(), "not even tried"
+            assert other[0] == "--limit" or not refused.output
     again = run(faces, out, "--resume")
     assert again.exit_code == 0
     assert "already trained to step 6" in again.output
@@ -103,6 +109,20 @@ def test_a_mistake_is_told_in_one_line(faces: Path, tmp_path: Path) -> None:
 def test_help_ends_in_examples() -> None:
     text = CliRunner().invoke(command, ["--help"]).output
     assert "Examples:" in text
+
+
+def _check_run(client: MlflowClient, faces: Path, out: Path) -> None:
+    """It ended with its weights, took what its steps took, and says which photographs it saw."""
+    run = client.get_run(json.loads((out / "mlflow.json").read_text())["run_id"])
+    assert run.info.end_time == round(1000 * (out / "weights.pt").stat().st_mtime)
+    log = TrainingFolder(out).read(out / "log.csv")
+    assert run.info.end_time - run.info.start_time == pytest.approx(
+        sum(4000 / row["images_per_s"] for row in log), abs=2
+    )
+    # Of the same photographs MLflow keeps one entry, with what it was used for first.
+    (used,) = run.inputs.dataset_inputs
+    assert used.tags[0].value == "training"
+    assert FaceShards(faces).ids_digest().startswith(used.dataset.digest)
 
 
 def _logged_steps(database: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,10 @@ class CelebAMaskFaces:
     def groups(self) -> tuple[int, ...]:
         """All photographs as one piece: each is a file of its own, in any order."""
         return (len(self),)
+
+    def ids_digest(self) -> str:
+        """Digest of the photographs' names in their order: which ones these are."""
+        return hashlib.sha256("\n".join(p.name for p in self._photographs).encode()).hexdigest()
 
     def sample(self, row: int) -> Sample:
         """One photograph at the size of its parts, with its mask.

@@ -139,6 +139,20 @@ def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
     assert table["mean_mm"].notna().sum() == len(table) - 1
 
 
+def test_a_run_lasts_as_long_as_its_measurement(client: MlflowClient, tmp_path: Path) -> None:
+    """MLflow's Duration is of what was measured, not of writing it down."""
+    run = example_run(tmp_path / "a")
+    began, ended = "2026-01-02T03:04:05+00:00", "2026-01-02T03:14:05+00:00"
+    run.write_record(replace(run.record(), started=began, ended=ended))
+    for _ in range(2):
+        info = client.get_run(track_run(run, "a")).info
+        assert (info.start_time, info.end_time) == (1767323045000, 1767323645000)
+    # Its tags are those of any run: who made it, with what.
+    assert client.get_run(info.run_id).data.tags.keys() >= {"mlflow.user", "mlflow.source.name"}
+    run.write_record(replace(run.record(), ended="2026-01-02"))  # a damaged clock: before it began
+    assert client.get_run(track_run(run, "a")).info.status == "FINISHED"
+
+
 def test_tracking_again_updates_the_same_run(client: MlflowClient, run: RunFolder) -> None:
     first = track_run(run, "a")
     assert track_run(run, "a") == first
