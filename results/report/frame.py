@@ -48,7 +48,7 @@ def html_page(
         eyebrow=text(eyebrow),
         heading=text(heading),
         subtitle=text(subtitle),
-        verdict=join(*(tag("p", sentence) for sentence in verdict)),
+        verdict=join(*(tag("p", _unbroken(sentence)) for sentence in verdict)),
         cards=cards,
         first=sections[0][0] if sections else "",
         contents=join(*(tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections)),
@@ -59,6 +59,12 @@ def html_page(
             )
         ),
     )
+
+
+def _unbroken(sentence: str) -> str:
+    """With spaces that keep a number with its unit or its sign in one line."""
+    space = "\N{NO-BREAK SPACE}"
+    return sentence.replace(" mm", f"{space}mm").replace(" = ", f"{space}={space}")
 
 
 def content_policy(script: str) -> str:

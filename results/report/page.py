@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...errors import count_of
 from ..compare import RunGroup, compare
 from ..compare.tables import pairs_table, verdict_sentences
 from ..files import write_text
@@ -122,9 +123,9 @@ def _with(before: Markup, charts: Markup) -> Markup:
 
 def _card(scene: str, cell: SceneSummary) -> Markup:
     error = spread_text(cell.mean_mm, cell.std_mm)
-    counts = f"{cell.n_subjects} of {cell.n_subjects + cell.n_failed} subjects"
+    counts = f"{cell.n_subjects} of {count_of(cell.n_subjects + cell.n_failed, 'subject')}"
     if cell.frames:
-        counts += f", {cell.faces} faces in {cell.frames} frames"
+        counts += f", {count_of(cell.faces, 'face')} in {count_of(cell.frames, 'frame')}"
     if math.isfinite(share := completeness(cell)):
         counts += f", {share_text(share)} of the scans covered"
     return tag(

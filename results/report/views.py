@@ -270,7 +270,9 @@ def _bytes(view: View, number: int) -> Markup:
     sides = {"prediction": view.prediction, "scan": view.scan}
     meshes = [tag("data", class_=side, **mesh) for side, mesh in sides.items() if mesh is not None]
     for label, error_mm, mesh in view.beside:
-        caption = f"{label}: error {error_mm:.2f} mm"
+        caption = f"{label}: error {error_mm:.2f}\N{NO-BREAK SPACE}mm"
         meshes.append(tag("data", class_="beside", **mesh, data_run=label, data_words=caption))
-    words = f"{view.subject}, {view.scene}, {view.rank}: error {view.error_mm:.2f} mm"
+    words = (
+        f"{view.subject}, {view.scene}, {view.rank}: error {view.error_mm:.2f}\N{NO-BREAK SPACE}mm"
+    )
     return tag("div", *meshes, id=f"face-{number}", hidden=True, data_words=words)

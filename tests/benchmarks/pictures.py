@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation: the report, and MLflow's pages of the same runs.
 
-    python tests/benchmarks/pictures.py runs/ours runs/mean-face --out docs/pictures
+    python tests/benchmarks/pictures.py runs/ours runs/mean-face runs/ours-short --out docs/pictures
 
 The runs must stand in the MLflow store. Needs Chromium. With --whole also the whole report, in
 light and dark, and on a phone's width, to look it over.
@@ -31,6 +31,11 @@ TALLEST = 4000
 STILL_S = 3.0
 """For charts that move into their place."""
 TO = "document.getElementById('{}').scrollIntoView({{behavior: 'instant'}})"
+ALL = (
+    "document.head.insertAdjacentHTML('beforeend', "
+    "'<style>section{content-visibility:visible!important}</style>');"
+    "for (const image of document.images) image.loading = 'eager'"
+)
 CLOSE = "document.querySelector('button[aria-label=Close]')?.click()"
 # Without a pointer that could hover, Plotly leaves its tools over the bars; the menu takes room.
 NO_TOOLS = "document.head.insertAdjacentHTML('beforeend', '<style>.modebar{display:none}</style>')"
@@ -62,8 +67,8 @@ def report(window: Browser, page: Path, out: Path) -> None:
     window.open(page, WIDTH, 900)
     keep(window, out / "report-light.png")
     window.open(page, WIDTH, 900, scheme="dark")
-    window.value(TO.format("turn"))
-    # What stands above gets its height only when it is drawn.
+    # What is read or laid out only when it is near would move the section on after the scrolling.
+    window.value(ALL)
     time.sleep(STILL_S)
     window.value(TO.format("turn"))
     keep(window, out / "report-dark.png")
