@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ..errors import count_of
+
 if TYPE_CHECKING:
     from ..bench.method.clip_faces import ChunkRow
 
@@ -110,7 +112,7 @@ class BenchmarkProgress:
         """Move the clips' bar when a clip ends, and the count of frames with every chunk."""
         self._frames += row.frames
         self._faces += row.faces
-        note = f"{self._frames} frames, {self._faces} faces"
+        note = f"{count_of(self._frames, 'frame')}, {count_of(self._faces, 'face')}"
         # Clips, not frames, are counted: how many a video has is known when it is read.
         self._progress.update(self._clips, advance=int(row.last), note=note)
 
@@ -161,7 +163,7 @@ def duration(seconds: float) -> str:
     for name, length in (("days", 86400.0), ("hours", 3600.0)):
         if seconds >= 2 * length:
             return f"{round(seconds / length, 1):g} {name}"
-    return f"{seconds / 60:.0f} minutes"
+    return count_of(round(seconds / 60), "minute")
 
 
 def loss_terms(row: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import FacebenchError
+from ..errors import FacebenchError, count_of
 from ..recon.files.stores import address_of
 from ._tables import print_json
 
@@ -134,7 +134,7 @@ def _update(folder: RunFolder, baseline: str | None) -> None:
     refuse_unfinished(folder)
     kept = update_baseline(folder, Path(baseline))
     subjects = len({name for column in kept.errors_mm.values() for name in column})
-    click.echo(f"{baseline}: {subjects} subjects in {', '.join(kept.errors_mm)}")
+    click.echo(f"{baseline}: {count_of(subjects, 'subject')} in {', '.join(kept.errors_mm)}")
 
 
 def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:

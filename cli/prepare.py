@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import count_of
 from ..recon.files.stores import shown
 from . import _options
 from ._options import options_file
@@ -159,7 +160,7 @@ def _prepare(job: PreparationJob, cluster: bool, quiet: bool) -> dict[str, Any]:
             nonlocal faces
             # In the note and not the bar: nobody knows before how many faces there will be.
             faces += part.faces
-            advance(part.photographs, note=f"{faces} faces")
+            advance(part.photographs, note=count_of(faces, "face"))
 
         return prepare(job, cluster, begin, count)
 
@@ -180,9 +181,8 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
         console.print(table)
     shards = len(summary["shards"])
     faces, photographs = summary["faces"], summary["photographs"]
-    told = f"{faces:,} face{'s' if faces != 1 else ''} of {photographs:,} "
-    told += f"photograph{'s' if photographs != 1 else ''}"
-    click.echo(f"{told} in {shards} shard{'s' if shards != 1 else ''}: {shown(out)}")
+    told = f"{count_of(faces, 'face')} of {count_of(photographs, 'photograph')}"
+    click.echo(f"{told} in {count_of(shards, 'shard')}: {shown(out)}")
     # On the error stream: what scripts read stays the one line above.
     for note in _notes(summary, out):
         click.echo(note, err=True)

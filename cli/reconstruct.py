@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import count_of
 from . import _options
 from ._options import options_file
 from ._tables import print_json
@@ -220,4 +221,4 @@ def _print(results: Sequence[SourceResult], out: Path, seconds: float) -> None:
     done = sum(bool(result.files) for result in results)
     console.print(f"{done} of {len(results)} reconstructed into {out}")
     if new := _new_faces(results):
-        console.print(f"{new} faces in {seconds:.1f} s: {new / seconds:.2f} faces/s")
+        console.print(f"{count_of(new, 'face')} in {seconds:.1f} s: {new / seconds:.2f} faces/s")

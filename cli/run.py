@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import FacebenchError, one_line
+from ..errors import FacebenchError, count_of, one_line
 from ..recon.files.stores import shown
 from ._options import (
     NOTHING_SCORED,
@@ -356,9 +356,10 @@ def plan(context: click.Context, /, **options: Any) -> None:
 def _forecast(foretold: dict[str, Any]) -> list[tuple[str, ...]]:
     stages, error = foretold["stages"], foretold["error"]
     sampled = foretold["sampled"]
-    rows = f"{foretold['items']:,} items, {foretold['chunks']:,} chunks"
-    rows += f" of {foretold['frames']:,} frames"
-    where = f"{foretold['cores']} cores" + f", {foretold['gpus']} GPUs" * bool(foretold["gpus"])
+    rows = f"{count_of(foretold['items'], 'item')}, {count_of(foretold['chunks'], 'chunk')}"
+    rows += f" of {count_of(foretold['frames'], 'frame')}"
+    where = count_of(foretold["cores"], "core")
+    where += f", {count_of(foretold['gpus'], 'GPU')}" * bool(foretold["gpus"])
     unsure = (
         "too little was seen to say how sure"
         if error is None
@@ -374,7 +375,7 @@ def _forecast(foretold: dict[str, Any]) -> list[tuple[str, ...]]:
         ("disk", f"{foretold['disk_bytes'] / 1e6:,.1f} MB"),
         ("rows", rows),
         ("bottleneck", f"{foretold['bottleneck']}: {foretold['advice']}"),
-        ("seen", f"{sampled['frames']:,} frames, {sampled['items']:,} items"),
+        ("seen", f"{count_of(sampled['frames'], 'frame')}, {count_of(sampled['items'], 'item')}"),
     ]
 
 

@@ -26,7 +26,7 @@ from ..bench.scoring.measure import Job, Measured, failed, failed_job, measure_j
 from ..bench.scoring.result import SCORED, Result
 from ..bench.scoring.statistics import geometric_mean
 from ..bench.scoring.target import Prediction, Ruler
-from ..errors import FacebenchError, error_line
+from ..errors import FacebenchError, count_of, error_line
 from ..recon.export.mesh_files import write_ply
 from ..recon.face.tracks import describe_others
 from ..recon.files.contents import content_hashes
@@ -402,7 +402,9 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     if not total.finished:
         return Prediction(None, note or UNFINISHED, read, faces)
     if not faces:
-        return Prediction(None, note or f"no face was found in any of {read} frames", read, 0)
+        return Prediction(
+            None, note or f"no face was found in any of {count_of(read, 'frame')}", read, 0
+        )
     try:
         mesh = _mean_mesh(method, total)
     except Exception as error:
@@ -414,7 +416,7 @@ def _left_out(total: ClipSum) -> Iterator[str]:
     if total.others:
         # From 1, as players and the report count frames.
         others = [(first + 1, last + 1, count) for first, last, count in total.others]
-        yield f"other faces are left out: frames {describe_others(others)}"
+        yield f"other faces are left out: {describe_others(others)}"
 
 
 def _mean_mesh(method: Method, total: ClipSum) -> Mesh:

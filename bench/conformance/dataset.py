@@ -9,7 +9,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import FacebenchError, Finding, attempt, error_line, failure, some, success, warning
+from ...errors import (
+    FacebenchError,
+    Finding,
+    attempt,
+    count_of,
+    error_line,
+    failure,
+    some,
+    success,
+    warning,
+)
 from ..dataset.interface import Dataset, DatasetCard, Item
 from ..dataset.registry import PLUGINS, dataset_card, open_dataset, read_listing
 from ..scoring.target import read_target
@@ -85,7 +95,7 @@ def _check_items(name: str, data: Path) -> Iterator[Finding]:
         return
     subjects = {item.subject for item in listing.items}
     scenes = sorted({item.scene for item in listing.items})
-    said = f"{len(listing.items)} of {len(subjects)} subjects: {', '.join(scenes)}"
+    said = f"{len(listing.items)} of {count_of(len(subjects), 'subject')}: {', '.join(scenes)}"
     yield success("items", said)
     card: DatasetCard = dataset_card(name)
     if others := [scene for scene in scenes if card.scenes and scene not in card.scenes]:
@@ -125,7 +135,9 @@ def _check_reasons(items: Sequence[Item]) -> Iterator[Finding]:
         yield failure("reasons", f"no scan and no reason: {some(silent)}", advice)
     else:
         lacking = sum(not item.scans for item in items)
-        yield success("reasons", f"{lacking} items without a scan, each with its reason")
+        yield success(
+            "reasons", f"{count_of(lacking, 'item')} without a scan, each with its reason"
+        )
 
 
 def _check_scans(dataset: Dataset, unit: str, most: int) -> Iterator[Finding]:

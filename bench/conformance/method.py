@@ -22,6 +22,7 @@ from ...errors import (
     Finding,
     Verdict,
     attempt,
+    count_of,
     crash,
     failure,
     some,
@@ -229,7 +230,10 @@ def _check_names(method: FileMethod) -> Iterator[Finding]:
     for subject, scene in faces:
         scenes.setdefault(subject, set()).add(scene)
     names = ", ".join(sorted({scene or "all scenes" for _, scene in faces}))
-    yield success("files", f"{len(faces)} meshes of {len(scenes)} subjects: {names}")
+    yield success(
+        "files",
+        f"{count_of(len(faces), 'mesh', 'meshes')} of {count_of(len(scenes), 'subject')}: {names}",
+    )
     yield from _not_of_micc(faces)
     # A mesh for all scenes needs no mesh per scene.
     several = {scene for held in scenes.values() for scene in held} - {ALL_SCENES}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ...errors import FacebenchError, Finding, failure, success, warning
+from ...errors import FacebenchError, Finding, count_of, failure, success, warning
 from ...recon.export.mesh_files import write_ply
 from ...recon.mesh import Mesh
 from ...recon.morphable import EMBEDDED
@@ -22,7 +22,7 @@ from ...recon.morphable.load import load_model
 from ..datasets.micc import VIDEO_OF_SCENE
 from ..landmarks import FACE_PARTS, Landmarks
 from ..meshes.checks import faces_inwards
-from ..meshes.clean import clean_mesh, count_of
+from ..meshes.clean import clean_mesh
 from ..meshes.files import load_mesh
 from ..meshes.units import check_unit
 from ..method.interface import Described, Method, MethodCard

@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ...errors import count_of
 from ...recon.mesh import Mesh
 from ..surface.triangles import Float64Array, lexicographic_order, triangle_areas
 
@@ -21,11 +22,6 @@ _LINE = np.array([0.5773, 0.2113, 0.7887])
 """Of a length just below 1: two points are at least as far apart as they are along it."""
 _MOST_STEPS = 64
 """A vertex has some six triangles, each with a copy in STL; more in one place is another matter."""
-
-
-def count_of(count: int, one: str, many: str) -> str:
-    """`1 vertex`, `2,000 vertices`."""
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def are_valid(vertices: Float64Array) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import some
+from ...errors import count_of, some
 from .crop import Box
 
 STRAYED = 1.0
@@ -222,6 +222,9 @@ def longest_track(
 
 def describe_others(others: Sequence[tuple[int, int, int]]) -> str:
     """The tracks that were left out in words, with their frames."""
-    spans = [f"{first} to {last}" if last > first else f"{first}" for first, last, _ in others]
-    counts = [f"{count} {'face' if count == 1 else 'faces'}" for *_, count in others]
+    spans = [
+        f"frames {first} to {last}" if last > first else f"frame {first}"
+        for first, last, _ in others
+    ]
+    counts = [count_of(count, "face") for *_, count in others]
     return some([f"{span} ({count})" for span, count in zip(spans, counts, strict=True)], 3)

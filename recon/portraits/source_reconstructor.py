@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError, error_line
+from ...errors import FacebenchError, count_of, error_line
 from ..export.mesh_files import write_ply
 from ..export.sheet import to_pictures
 from ..face.coefficients import FaceCoefficients, frame_table
@@ -218,7 +218,7 @@ class SourceReconstructor:
             builder.add(chunk)
         track = builder.track()
         if track is None:
-            reason = builder.reason or f"no face was found in {builder.frames} frames"
+            reason = builder.reason or f"no face was found in {count_of(builder.frames, 'frame')}"
             return SourceResult(source.name, str(source.path), builder.frames, 0, reason=reason)
         rate = frame_rate(source.path)
         times = builder.times(track.numbers, float(rate))
@@ -342,10 +342,13 @@ def _remarks(track: Track, n_frames: int) -> Iterator[str]:
     if track.others:
         own = f"frames {track.numbers[0]} to {track.numbers[-1]}"
         yield (
-            f"{own} are one take of one face; left out are those in frames "
+            f"{own} are one take of one face; left out are those in "
             f"{describe_others(track.others)}, behind a cut or a jump"
         )
     if track.left_out:
-        yield f"{track.left_out} faces that lay elsewhere were left out"
+        left_out = count_of(
+            track.left_out, "face that lay elsewhere was", "faces that lay elsewhere were"
+        )
+        yield f"{left_out} left out"
     if len(track.numbers) < _SELDOM * n_frames:
-        yield f"a face in only {len(track.numbers)} of {n_frames} frames"
+        yield f"a face in only {len(track.numbers)} of {count_of(n_frames, 'frame')}"

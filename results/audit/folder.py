@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ...errors import count_of
 from ..files import atomic_write, write_json, write_text
 from ..report.frame import html_page
 from ..tables.basis import short_digest
@@ -211,8 +212,8 @@ def agreement_notes(agreements: Sequence[Agreement]) -> tuple[str, ...]:
         if not math.isnan(item.within)
     )
     failed = (
-        f"{item.protocol}: {item.failed} predictions have no number and are left out, the first: "
-        f"{item.reason}."
+        f"{item.protocol}: {count_of(item.failed, 'prediction')} without a number, "
+        f"left out here; the first: {item.reason}."
         for item in agreements
         if item.failed
     )

@@ -15,7 +15,7 @@ from ...bench.scoring.statistics import (
     holm,
     paired_difference,
 )
-from ...errors import some
+from ...errors import count_of, some
 from ..run.folder import RunFolder
 from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
@@ -257,7 +257,9 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
     if not check.value > rule.tolerance_mm:
         return _judge_value(check)
     status, words = _beyond_chance(rule, difference, p_holm)
-    return replace(check, status=status, detail=f"{difference.n_subjects} subjects: {words}")
+    return replace(
+        check, status=status, detail=f"{count_of(difference.n_subjects, 'subject')}: {words}"
+    )
 
 
 def _beyond_chance(

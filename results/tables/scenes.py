@@ -260,7 +260,8 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
     # Told of each, since fewer frames make the mean face of a clip less certain.
     limits = sorted({record.limit for record in records if record.limit is not None})
     if limits:
-        yield f"At most {', '.join(map(str, limits))} frames of each clip were read."
+        clips = "frame of each clip was" if limits == [1] else "frames of each clip were"
+        yield f"At most {', '.join(map(str, limits))} {clips} read."
     excluded = sorted({subject for record in records for subject in record.excluded})
     if excluded:
         yield f"Left out on request: {', '.join(excluded)}."

@@ -133,5 +133,5 @@ def test_a_frame_of_another_size_differs_beyond_measure() -> None:
 def test_others_are_listed_the_largest_first() -> None:
     others = ((9, 20, 11), (3, 5, 3), (30, 30, 1), (40, 40, 1))
     assert describe_others(others) == (
-        "9 to 20 (11 faces), 3 to 5 (3 faces), 30 (1 face) and 1 more"
+        "frames 9 to 20 (11 faces), frames 3 to 5 (3 faces), frame 30 (1 face) and 1 more"
     )
