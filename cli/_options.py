@@ -141,7 +141,7 @@ def measured_part(function: Command) -> Command:
             help="Follow a face from frame to frame; detect it where none can be followed.",
         ),
         click.option(
-            "--workers", type=click.IntRange(1), help="Processes.  [default: one a GPU or CPU]"
+            "--workers", type=click.IntRange(1), help="Processes.  [default: one per GPU or CPU]"
         ),
         click.option("--cluster", is_flag=True, help="Use a running Ray cluster."),
     )
@@ -329,7 +329,7 @@ class UnitType(click.ParamType):  # type: ignore[type-arg]
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """What the help shows."""
-        return f"[{'|'.join(self._names)}|MM]"
+        return f"[{'|'.join(self._names)}|NUMBER]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word itself, where it is a unit."""
@@ -343,5 +343,5 @@ class UnitType(click.ParamType):  # type: ignore[type-arg]
             fits = False
         if not fits:
             known = ", ".join(self._names)
-            self.fail(f"'{word}' is none of {known}, nor the mm in one of its units", param, ctx)
+            self.fail(f"'{word}' is none of {known}, nor its millimetres per unit", param, ctx)
         return word

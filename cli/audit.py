@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     help="The face model of the people; with --people several are audited together.",
 )
 @click.option("--protocols", default=",".join(PROTOCOLS), help="Presets or TOML files.")
-@click.option("--run", type=click.Path(path_type=Path), help="A run: what does each choice change?")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="Audit this run: what each choice changes."
+)
 @click.option("--subjects", type=click.IntRange(2), help="At most this many.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the page.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per processor]")

@@ -132,7 +132,7 @@ def check_photographs(
     out: Path | None,
     as_json: bool,
 ) -> int:
-    """Hold what is found in the photographs of FOLDER to reference landmarks.
+    """Compare what is found in the photographs of FOLDER with reference landmarks.
 
     Counted are the faces found by pose and those found where none is; measured are the errors of
     the landmark network and of the reconstructed face's projected points, by part of the face; how

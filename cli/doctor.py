@@ -101,7 +101,7 @@ def command(assets: Path, cluster: str | None, shared: tuple[Path, ...], as_json
     is there, else 1.
 
     With --cluster a short job runs on every node: versions, shared paths, free memory and clock
-    are held to this machine's.
+    are compared with this machine's.
 
     \b
     Examples:

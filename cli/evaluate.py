@@ -33,10 +33,18 @@ _UNITS, _UNITS_OR_ANY = UnitType(), UnitType(takes_any=True)
     help="68 lines 'x y z' in iBUG's order, or the 7 of NoW.",
 )
 @click.option("--scan-landmarks", type=click.Path(path_type=Path), help="The same for the scan.")
-@click.option("--nose-tip", type=click.Path(path_type=Path), help="A label of the scan's nose tip.")
-@click.option("--unit", type=_UNITS, help="Of both sides.  [default: mm]")
-@click.option("--prediction-unit", type=_UNITS_OR_ANY, help="'any': its landmarks tell the size.")
-@click.option("--scan-unit", type=_UNITS_OR_ANY, help="A number is the mm in one of its units.")
+@click.option(
+    "--nose-tip", type=click.Path(path_type=Path), help="A file with the scan's nose tip."
+)
+@click.option(
+    "--unit", type=_UNITS, help="Of both files; NUMBER is millimetres per unit.  [default: mm]"
+)
+@click.option(
+    "--prediction-unit",
+    type=_UNITS_OR_ANY,
+    help="The prediction's, if another; 'any': its landmarks tell the size.",
+)
+@click.option("--scan-unit", type=_UNITS_OR_ANY, help="The scan's, if another.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--limit", type=click.IntRange(1), help="Of a folder: at most this many pairs.")

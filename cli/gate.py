@@ -25,7 +25,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command(name="gate")
 @click.argument("run")
 @click.option("--rules", type=_FILE, metavar="FILE.toml", help="The rules.")
-@click.option("--baseline", metavar="RUN|FILE.json", help="What the run is held against.")
+@click.option("--baseline", metavar="RUN|FILE.json", help="What the run is compared with.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @click.option("--junit", type=_FILE, metavar="FILE.xml", help="Write a JUnit report.")
 @click.option(
@@ -44,10 +44,10 @@ def command(
     summary: Path | None,
     update_baseline: bool,
 ) -> None:
-    """Hold RUN, a folder or an MLflow run's id, against rules.
+    """Check RUN, a folder or an MLflow run's id, against rules.
 
     Exit code 0: every rule is kept. 1: one is not. 2: wrong usage or input. 3: it could not be
-    evaluated: a scene or subjects are missing, a number is not one, too little was covered, the
+    evaluated: a scene or subjects are missing, a number is NaN, too little was covered, the
     files of the run or the baseline contradict each other, the baseline was measured by another
     protocol or on other data, or no rule is for this run. What was not measured never passes.
 
@@ -65,7 +65,7 @@ def command(
       [[completeness]]       # share of the scans that is covered; without it: 0.8 and 0.5
       mean = 0.9
       each = 0.7             # of every single subject
-      [[speed]]              # frames per second, in those of the baseline
+      [[speed]]              # frames per second, over the baseline's
       min_ratio = 0.8
       [[paper]]              # warns
       tolerance_mm = 0.1

@@ -19,6 +19,9 @@ from .. import __version__
 from ..errors import DEBUG, FacebenchError, debugging, error_line, nearest_name, with_addresses
 from ._tables import only_answers
 
+# "Not a valid integer range" is no answer to a word; the bounds stand beside the default anyway.
+click.IntRange.name, click.FloatRange.name = "integer", "number"
+
 SECTIONS = {
     "Measure": {
         "evaluate": "a mesh against a scan, or folders of them: numbers, diagnosis, heat map",
@@ -35,7 +38,7 @@ SECTIONS = {
         "gate": "whether a run keeps to rules: limits, no regression, coverage, speed",
         "report": "the page of a run: curves, heat maps, faces in 3D, failures",
         "ui": "MLflow's pages of all runs: charts, curves, two beside each other",
-        "figure": "the paper's figures: quality, occlusion, consistency, parsing",
+        "figure": "figures for a paper: curves and heat maps of runs, faces of photographs",
         "table1": "the paper's table: every method trained, measured and compared",
     },
     "Reconstruct and train": {
@@ -50,9 +53,9 @@ SECTIONS = {
     "Begin and check": {
         "demo": "the whole path on embedded data: synthesise, train, measure, report",
         "doctor": "what is installed, what is missing and where to get it",
-        "check-method": "whether a method keeps to what the benchmark asks of it",
-        "check-dataset": "whether a dataset keeps to what the benchmark asks of it",
-        "check-photographs": "detection, landmarks and fits held to real photographs",
+        "check-method": "whether a method fulfils what the benchmark asks of it",
+        "check-dataset": "whether a dataset fulfils what the benchmark asks of it",
+        "check-photographs": "detection, landmarks and fits against labelled photographs",
     },
 }
 COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}

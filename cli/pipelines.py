@@ -119,7 +119,7 @@ def _print_result(out: Path) -> None:
     multiple=True,
     default=METHODS,
     metavar="NAME[=WEIGHTS][ as LABEL]",
-    help="Once a method, the one first that the others are compared with.",
+    help="Once per method; the others are compared with the first.",
 )
 @model
 @click.option(
@@ -135,7 +135,7 @@ def _print_result(out: Path) -> None:
     metavar="METHOD=RECIPE",
     help="What a method is trained by.  [default: the recipe of its name]",
 )
-@click.option("--steps", type=click.IntRange(1), help="Of each training, not the recipe's.")
+@click.option("--steps", type=click.IntRange(1), help="Of each training, instead of the recipe's.")
 @click.option(
     "--budget",
     type=click.FloatRange(0, min_open=True),
@@ -149,7 +149,9 @@ def _print_result(out: Path) -> None:
     "--all-pairs", is_flag=True, help="Compare every two methods, not each with the first."
 )
 @click.option("--no-published", is_flag=True, help="Leave out the literature's rows.")
-@click.option("--format", "form", type=click.Choice(FORMS), default="table", help="Printed.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMS), default="table", help="What is printed."
+)
 @options_file
 @click.pass_context
 def table1(context: click.Context, /, **options: Any) -> None:

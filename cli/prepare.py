@@ -65,13 +65,13 @@ if TYPE_CHECKING:
     "radius",
     type=click.IntRange(-1, 32),
     default=6,
-    help="Faces within so many of 64 bits are duplicates; -1 keeps all.",
+    help="Faces whose 64-bit hashes differ in at most so many bits are duplicates; -1 keeps all.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most this many photographs.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Processes with networks.  [default: one a GPU or CPU]",
+    help="Processes that run the networks.  [default: one per GPU or CPU]",
 )
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

@@ -74,7 +74,7 @@ def command(
 ) -> int:
     """Reconstruct the faces in the photographs and videos of SOURCES (files or folders).
 
-    Folders are searched with all below them. Of each source NAME it writes to --out:
+    Folders are searched with everything below them. Of each source NAME it writes to --out:
 
     \b
       NAME.obj .mtl _texture.png

@@ -46,25 +46,32 @@ _AS_GIVEN = (
 @click.argument("dataset")
 @click.argument("folders", nargs=-1, type=_FOLDER, metavar="[PREDICTIONS DATA]")
 @click.option("--data", "--scans", "data", type=_FOLDER, help="Folder of the dataset.")
-@click.option("--predictions", type=_FOLDER, help="Faces that are files: --method meshes:DIR.")
+@click.option(
+    "--predictions",
+    type=_FOLDER,
+    help="Meshes that are there already, as with --method meshes:DIR.",
+)
 @click.option("--method", help="A name of 'facebench methods', or meshes:DIR.  [default: ours]")
 @measured_run
 @click.option(
     "--prediction-unit",
     type=UnitType(takes_any=True),
-    help="Of the predictions' files; 'any': landmarks tell it.",
+    help="Of the predictions' files; 'any': their landmarks tell the size.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of intervals.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, help="Of the bootstrap behind the intervals."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @options_file
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Measure a method on DATASET, one of 'facebench datasets'.
 
-    What a method reads (videos) or has predicted (meshes, --predictions DIR or a second folder) is
-    held to the scans of the same person. OUT keeps everything, and the same command continues an
-    interrupted run; of predictions, what changed is measured again. What cannot be read or scored
-    becomes a row with a reason, and the rest is kept. Exit code 3 when nothing could be scored.
+    Faces that the method makes of videos, or meshes that are there already (--predictions DIR, or
+    a second folder), are measured against scans of the same people. OUT keeps everything, and the
+    same command continues an interrupted run; meshes that have changed are measured again. What
+    cannot be read or scored becomes a row with a reason, and the rest is kept. Exit code 3 when
+    nothing could be scored.
 
     'compare', 'gate', 'report', 'ui' and 'audit --run' take OUT whatever the dataset.
 
@@ -174,7 +181,9 @@ def workers_for(needed: bool, cluster: bool) -> Any:
 )
 @measured_run
 @click.option("--prediction-unit", type=UnitType(), default="mm", help="Of the files in DIR.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of intervals.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, help="Of the bootstrap behind the intervals."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @options_file
 @click.pass_context
@@ -300,8 +309,8 @@ def _reasons(run: Series) -> list[str]:
 
 @click.command("plan")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--dataset", default="micc", help="A name of 'datasets'.")
-@click.option("--method", default="ours", help="A name of 'methods'.")
+@click.option("--dataset", default="micc", help="A name of 'facebench datasets'.")
+@click.option("--method", default="ours", help="A name of 'facebench methods'.")
 @checkpoint
 @model
 @measured_part
@@ -309,7 +318,9 @@ def _reasons(run: Series) -> list[str]:
 @click.option("--unit", type=UnitType(), default="mm", help="Of the scans' files.")
 @click.option("--cores", type=click.IntRange(1), help="Of the cluster.  [default: those here]")
 @click.option("--gpus", type=click.IntRange(0), default=0, help="Of the cluster.")
-@click.option("--seconds", type=click.FloatRange(1.0), default=60.0, help="Do the job for so long.")
+@click.option(
+    "--seconds", type=click.FloatRange(1.0), default=60.0, help="How long the sample may take."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @options_file
 @click.pass_context

@@ -30,11 +30,13 @@ EMBEDDED = "embedded"
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
-    help="As many steps as this machine takes in so long, instead of the recipe's.",
+    help="Train for so long: as many steps as fit, instead of the recipe's.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
-    "--least-workers", type=click.IntRange(1), help="Go on with as few where machines are lost."
+    "--least-workers",
+    type=click.IntRange(1),
+    help="Go on with as few as these when machines are lost.",
 )
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -44,7 +46,7 @@ EMBEDDED = "embedded"
     type=click.IntRange(0),
     default=0,
     show_default=False,
-    help="PyTorch threads a worker.",
+    help="PyTorch threads per worker.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Use this many photographs at most.")
 @click.option(

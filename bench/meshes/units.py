@@ -42,7 +42,7 @@ def unit_in_mm(unit: str) -> float:
         factor = 0.0
     if not 0 < factor < np.inf:
         raise FacebenchError(
-            f"unknown unit '{unit}'", f"known: {', '.join(UNITS)}, or the mm in one of its units"
+            f"unknown unit '{unit}'", f"known: {', '.join(UNITS)}, or its millimetres per unit"
         )
     return factor
 
@@ -87,7 +87,7 @@ def check_unit(mesh: Mesh, name: str, unit: str = "mm", option: str = "") -> Non
     message = f"{name}: its longest side is {size}, too {extreme} a face"
     if extent <= 0:
         raise FacebenchError(message, "it has no size in any unit")
-    what = f"pass {option} with the mm in one of its units" if option else "multiply it by a factor"
+    what = f"pass {option} with its millimetres per unit" if option else "multiply it by a factor"
     if high <= extent * factor < _BODY_MM:
         what = f"cut the head out of a whole body; else {what}"
     raise UnitError(

@@ -196,7 +196,7 @@ def _target_like(
     if own is None or theirs is None:
         raise FacebenchError(
             f"{name}: a scan of any unit needs landmarks of both sides",
-            "give --prediction-landmarks and --scan-landmarks, or the mm in one of its units",
+            "give --prediction-landmarks and --scan-landmarks, or its millimetres per unit",
         )
     factor = theirs.eye_distance / own.eye_distance
     sized = replace(raw, vertices=np.asarray(raw.vertices, np.float64) * factor)

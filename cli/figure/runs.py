@@ -23,7 +23,7 @@ runs = click.argument("runs", nargs=-1, required=True, metavar="RUN…")
 @_shared.width
 @_shared.dpi
 def curves(runs: tuple[str, ...], out: Path, width: float, dpi: int) -> None:
-    """Cumulative errors of RUNs, a panel a scene: the share of points within each distance.
+    """Cumulative errors of RUNs, a panel per scene: the share of points within each distance.
 
     Each RUN is a folder or the id of an MLflow run, all of one protocol and dataset. Methods differ
     by stroke as well as by colour.
@@ -50,7 +50,7 @@ def curves(runs: tuple[str, ...], out: Path, width: float, dpi: int) -> None:
 def heat_maps(
     runs: tuple[str, ...], out: Path, scene: str | None, limit: int, width: float, dpi: int
 ) -> None:
-    """Faces of RUNs coloured by their error: a column a subject, a row a method.
+    """Faces of RUNs coloured by their error: a column per subject, a row per method.
 
     Each RUN is a folder of one protocol and dataset. A frame of each subject stands above, where
     the dataset is at hand.

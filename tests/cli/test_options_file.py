@@ -118,7 +118,7 @@ def test_commands_of_many_options_take_a_file(words: list[str], file: Path) -> N
 def test_every_option_of_micc_has_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     micc = group.get_command(click.Context(group), "micc")
     for option in micc.params:
-        number = option.type.name in ("boolean", "integer range")
+        number = isinstance(option.type, click.IntRange | click.types.BoolParamType)
         named = isinstance(option.type, click.Choice | UnitType)
         word = "1" if number else "mm" if named else "/nowhere"
         if option.name != "options":
