@@ -12,7 +12,7 @@ from ...errors import FacebenchError, some
 from ...recon.files.contents import files_below
 from ..dataset.interface import DatasetCard, Item, Listing, Problem, Scan
 from ..landmarks import landmarks_beside
-from ..meshes.files import FORMATS, UNREAD_FORMATS, meshes_below
+from ..meshes.files import FORMATS, UNREAD_FORMATS, meshes_below, one_of_equals
 
 LAYOUT = "expected PREDICTIONS/NAME.obj and SCANS/NAME.ply, with NAME.txt for landmarks"
 
@@ -75,14 +75,15 @@ def _told(scan_of: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _item(name: str, files: Sequence[Path]) -> Item:
-    if len(files) > 1:
+    file = files[0] if len(files) == 1 else one_of_equals(files)
+    if file is None:
         names = ", ".join(path.name for path in files)
         return Item(name, name, scan_reason=f"{len(files)} candidates for the scan: {names}")
     try:
-        landmarks = landmarks_beside(files[0])
+        landmarks = landmarks_beside(file)
     except FacebenchError as error:
         return Item(name, name, scan_reason=error.message, names=(name,))
-    scan = Scan(name, files[0].stem, files[0], landmarks=landmarks)
+    scan = Scan(name, file.stem, file, landmarks=landmarks)
     return Item(name, name, scans=(scan,), names=(name,))
 
 
@@ -124,7 +125,7 @@ def _stems(names: Sequence[str]) -> dict[str, str]:
 
 
 def _loose(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFC", name).casefold().strip()
 
 
 def _in_words(name: str) -> str:

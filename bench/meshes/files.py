@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import FacebenchError, error_line, nearest_name
 from ...recon.files.contents import START_BYTES, files_below, not_the_file
+from ...recon.files.mirror import fetch
 from ...recon.files.tables import npz_shape, read_npz_arrays
 from ...recon.mesh import Mesh
 from .glb import GlbFile
@@ -27,8 +28,10 @@ from .ply_stl import (
 )
 
 UNREAD_FORMATS = (
-    *(".gltf", ".wrl", ".vrml", ".fbx", ".dae", ".3mf", ".vtk", ".pcd", ".usdz", ".abs", ".bnt"),
-    *(".x3d", ".3ds", ".blend", ".e57", ".las", ".mat", ".pkl"),
+    *(".gltf", ".wrl", ".vrml", ".fbx", ".dae", ".3mf", ".vtk", ".vtp", ".pcd", ".abs", ".bnt"),
+    *(".x3d", ".3ds", ".blend", ".e57", ".las", ".laz", ".mat", ".pkl", ".xyz", ".asc", ".ptx"),
+    *(".usd", ".usda", ".usdc", ".usdz", ".ctm", ".stp", ".step", ".gz", ".bz2", ".xz", ".zip"),
+    *(".7z", ".rar"),
 )
 """Endings under which faces and scans are kept and not read."""
 FORMATS = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
@@ -44,6 +47,8 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SIGNATURES = {b"ply": ".ply", b"glTF": ".glb", b"PK\x03\x04": ".npz", b"OFF": ".off"}
 _BLOCK_BYTES = 2**24
 _LEAST_VERTEX_BYTES = 8
+_ROUNDED = 1e-5
+"""Of a mesh's longest side: numbers of six digits."""
 _THIN = "thin it to 0.5 mm between points first, for example by clustering vertices in MeshLab"
 _EXPORT = "copy it again, or export it again as plain PLY or OBJ"
 
@@ -259,6 +264,37 @@ _COUNTERS: Mapping[str, Callable[[Path], int]] = {
     ".npz": lambda path: math.prod(npz_shape(path, "vertices")) // 3,
 }
 """How many vertices a file says it has."""
+
+
+def one_of_equals(paths: Sequence[Path]) -> Path | None:
+    """Which of several files of one name to read, where all hold the same shape; else None.
+
+    Programs write a face in several formats at once, a GLB in metres. Equal are its triangles and,
+    to five digits, its vertices. The one with landmarks goes first, else the order of `FORMATS`.
+    """
+    if len({path.with_suffix("") for path in paths}) > 1:
+        return None
+    ordered = sorted(paths, key=lambda path: FORMATS.index(path.suffix.lower()))
+    try:
+        meshes = {path: load_mesh(fetch(path), points=True) for path in ordered}
+    except FacebenchError:
+        return None
+    first = meshes[ordered[0]]
+    if not all(_is_same(first, mesh, path) for path, mesh in meshes.items()):
+        return None
+    with_landmarks = (path for path, mesh in meshes.items() if mesh.landmarks is not None)
+    return next(with_landmarks, ordered[0])
+
+
+def _is_same(first: Mesh, other: Mesh, path: Path) -> bool:
+    vertices = np.asarray(first.vertices, np.float64)
+    if not np.array_equal(first.triangles, other.triangles) or (
+        vertices.shape != other.vertices.shape
+    ):
+        return False
+    scales = (1.0, 1000.0) if path.suffix.lower() == ".glb" else (1.0,)
+    apart = (np.abs(vertices - scale * other.vertices).max() for scale in scales)
+    return bool(min(apart) <= _ROUNDED * np.ptp(vertices, axis=0).max())
 
 
 def meshes_below(folder: Path) -> dict[str, list[Path]]:

@@ -91,6 +91,8 @@ def ply_header(start: bytes) -> tuple[str, list[PlyElement], int]:
         if words[0] == "format" and len(words) == 3 and words[1] in _ORDERS:
             order = _ORDERS[words[1]]
         elif words[0] == "element" and len(words) == 3 and words[2].isdecimal():
+            if words[1] == "vertex" and any(item.name == "vertex" for item in elements):
+                raise ValueError("its header has two elements 'vertex'")
             elements.append(PlyElement(words[1], int(words[2]), []))
         elif words[0] == "property" and elements:
             name, length, kind = _property(words)

@@ -27,7 +27,7 @@ from ..landmarks import (
     read_landmark_file,
 )
 from ..meshes.checks import prediction_in_mm
-from ..meshes.files import FORMATS, UNREAD_FORMATS, load_mesh, meshes_below
+from ..meshes.files import FORMATS, UNREAD_FORMATS, load_mesh, meshes_below, one_of_equals
 from ..meshes.units import ANY_UNIT, unit_in_mm
 from .interface import MethodCard
 
@@ -58,6 +58,7 @@ class MeshFolder:
         self._lower = _by(self.meshes, str.lower)
         self._loose = _by(self.meshes, loose_name)
         self._labels: dict[Path, dict[str, list[Path]]] = {}
+        self._chosen: dict[tuple[Path, ...], Path | None] = {}
         if not self.meshes:
             inside = [path.name for path in visible_in(root)]
             held = some(inside, _SHOWN) if inside else "nothing"
@@ -88,12 +89,19 @@ class MeshFolder:
             names = [name for name in item.names if name.count("/") == depth]
             for known, key in ((self._lower, str.lower), (self._loose, loose_name)):
                 found = list(dict.fromkeys(p for name in names for p in known.get(key(name), ())))
+                if len(found) > 1 and (chosen := self._one_of(tuple(found))):
+                    return chosen
                 if len(found) > 1:
                     files = ", ".join(path.relative_to(self.root).as_posix() for path in found)
                     raise FacebenchError(f"{len(found)} candidates for the prediction: {files}")
                 if found:
                     return found[0]
         raise FacebenchError(f"{self.root}: no prediction of {item.id}", self._near(item))
+
+    def _one_of(self, found: tuple[Path, ...]) -> Path | None:
+        if found not in self._chosen:
+            self._chosen[found] = one_of_equals(found)
+        return self._chosen[found]
 
     def landmarks_of(self, mesh: Path) -> Path | None:
         """The file of landmarks beside a mesh and called like it, or None."""

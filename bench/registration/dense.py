@@ -52,7 +52,7 @@ class Alignment:
     ) -> Alignment:
         """The alignment at a transform, with the correspondences of both directions there."""
         square = [side.mean(side.distances**2) for side in matches if side.inliers.any()]
-        residual = float(np.sqrt(np.mean(square)))
+        residual = float(np.sqrt(np.mean(square))) if square else np.inf
         return cls(transform, iterations, converged, matches[0].inlier_share, residual, matches)
 
 

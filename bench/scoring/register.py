@@ -252,8 +252,11 @@ def register_pair(
         matches = match_symmetric(*surfaces, start.transform, rules, crop)
         alignment = Alignment.at(start.transform, matches)
     if not alignment.residual_mm < DIVERGED_MM:
+        far = f"{alignment.residual_mm:.2g} mm remain between the two"
+        if np.isinf(alignment.residual_mm):
+            far = "no point of the one has a counterpart on the other"
         raise FacebenchError(
-            f"the registration went astray: {alignment.residual_mm:.2g} mm remain between the two",
+            f"the registration went astray: {far}",
             "the prediction covers too little of the crop for this protocol; micc leaves out what "
             "has no counterpart",
         )

@@ -37,12 +37,18 @@ _PRIMARIES = {
     5: (0.3127, 0.329, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
     6: (0.3127, 0.329, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07),
     7: (0.3127, 0.329, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07),
+    8: (0.310, 0.316, 0.681, 0.319, 0.243, 0.692, 0.145, 0.049),
     9: (0.3127, 0.329, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),
+    11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
     12: (0.3127, 0.329, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
+    22: (0.3127, 0.329, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),
 }
 """By CICP's number. Source: ITU-T H.273, table 2."""
-_BT2020, _DISPLAY_P3 = 9, 12
-_POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
+_WIDE = (9, 11, 12)
+"""BT.2020's, and P3 of cinemas and of screens."""
+_POWERS = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}
+_CINEMA, _CINEMA_WHITE = 17, 48 / 52.37
+"""Cinemas' curve, and its light at which their screens are white. Source: SMPTE ST 428-1."""
 _AS_SRGB = (1, 2, 6, 13, 14, 15)
 """Curves that screens show as sRGB's: its own, that of television, and none named."""
 _UNNAMED = 2
@@ -131,8 +137,7 @@ def change_of_primaries(primaries: int) -> Change | None:
 
     Television's of 1953 and 1987 are close, and players show them as they are.
     """
-    is_wide = primaries in (_BT2020, _DISPLAY_P3)
-    return _of_curve(None, _PRIMARIES[primaries]) if is_wide else None
+    return _of_curve(None, _PRIMARIES[primaries]) if primaries in _WIDE else None
 
 
 def _of_numbers(primaries: int, curve: int, full: bool = True) -> Change | None:
@@ -146,7 +151,8 @@ def _of_numbers(primaries: int, curve: int, full: bool = True) -> Change | None:
         return lambda rgb: from_high_dynamic_range(rgb.astype(np.uint16) * 257, curve, primaries)
     if curve in _AS_SRGB and primaries == 1:
         return None
-    return _of_curve(_POWERS.get(curve), _PRIMARIES[primaries])
+    white = _CINEMA_WHITE if curve == _CINEMA else 1.0
+    return _of_curve(_POWERS.get(curve), _PRIMARIES[primaries], white)
 
 
 def _of_png(gamma: float | None, chromaticities: tuple[float, ...] | None) -> Change | None:
@@ -170,13 +176,13 @@ def _are_primaries(own: tuple[float, ...]) -> bool:
     return False
 
 
-def _of_curve(power: float | None, primaries: tuple[float, ...]) -> Change:
-    """Of a power, None for sRGB's own curve."""
+def _of_curve(power: float | None, primaries: tuple[float, ...], white: float = 1.0) -> Change:
+    """Of a power, None for sRGB's own curve, and the share of the range that is white."""
     code = np.arange(256, dtype=np.float64) / 255
     if power is None:
         light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     else:
-        light = code**power
+        light = code**power / white
     table, matrix = light.astype(np.float32), _matrix(primaries)
     return lambda rgb: _in_strips(rgb, lambda strip: _coded(table[strip] @ matrix.T))
 

@@ -104,7 +104,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
                 picture = _deep_tiff(source)
             elif mode in ("RGB", "L"):
                 picture = _with_all_bits(opened, source)
-            if opened.format in _PLAIN and _has_hole(np.asarray(picture)):
+            if opened.format in _PLAIN and _has_hole(_with_dark_zeros(picture)):
                 raise ValueError("zeros from the middle of a row on: half a copy")
             ImageOps.exif_transpose(picture, in_place=True)
             picture.load()
@@ -285,6 +285,14 @@ def _ends_in_zeros(source: Path | bytes) -> bool:
     least = _HALF_COPY if content.startswith(b"\xff\xd8") else max(_HALF_COPY, len(content) // 8)
     lost = len(content) - len(whole) >= least and not whole.endswith(b"\xff\xd9")
     return lost and not _FILM.search(whole)
+
+
+def _with_dark_zeros(picture: Image.Image) -> NDArray[np.generic]:
+    """A picture's numbers, of which zeros are black: by its palette; of inks all must be 0."""
+    if picture.mode == "P":
+        return np.asarray(picture.convert("RGB"))
+    values = np.asarray(picture)
+    return values.max(axis=2) if picture.mode == "CMYK" else values
 
 
 def _has_hole(picture: NDArray[np.generic]) -> bool:

@@ -270,7 +270,10 @@ class _Video:
         if self._corrupt:
             return f"{name}: frames are damaged, at least {self._corrupt} of {read}"
         lost = count_skipped(self._times)
-        return f"{name}: {lost} frames are lost, by the times of the {read} read" if lost else ""
+        said = (
+            f"{lost} frames are lost, by the times of the {read} read, if it was not put together"
+        )
+        return f"{name}: {said}" if lost else ""
 
 
 def _groups(frames: Iterable[av.VideoFrame], video: _Video) -> Iterator[list[av.VideoFrame]]:

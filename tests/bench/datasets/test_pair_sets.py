@@ -18,6 +18,7 @@ from facebench.bench.method.mesh_files import MeshPredictions
 from facebench.bench.method.registry import open_method
 from facebench.distributed.plan import RunRequest, prepare
 from facebench.errors import FacebenchError
+from facebench.recon.export.mesh_files import write_mesh
 from facebench.recon.mesh import Mesh
 from facebench.recon.morphable.procedural import procedural_model
 
@@ -136,13 +137,13 @@ def test_two_files_of_landmarks_are_no_choice_unless_equal(
 
 def test_case_and_accents_of_two_systems_are_the_same(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "M\u00fcller.obj", "Anna.obj", "x/Zoë.obj", "a.obj", "A.obj")
-    theirs = touch(tmp_path / "theirs", "Mu\u0308ller.ply", "anna.ply", "y/zoë.ply", "a.ply")
+    theirs = touch(tmp_path / "theirs", "Mu\u0308ller.ply", "anna.ply", "y/zoë .ply", "a.ply")
     found, _ = pairs(ours, theirs, "pairs")
     scans = {item.id: item.scans[0].path.name for item in found.items if item.scans}
     assert scans == {
         "M\u00fcller": "Mu\u0308ller.ply",
         "Anna": "anna.ply",
-        "x/Zoë": "zoë.ply",
+        "x/Zoë": "zoë .ply",
         "a": "a.ply",
     }
     assert [item.id for item in found.items if item.scan_reason] == ["A"]
@@ -155,6 +156,23 @@ def test_two_files_of_one_name_are_no_choice(tmp_path: Path) -> None:
     with pytest.raises(FacebenchError, match=r"2 candidates for the prediction: a\.obj, a\.ply"):
         method.mesh_for(found.items[0])
     assert found.items[1].scan_reason == "2 candidates for the scan: b.obj, b.ply"
+
+
+def test_one_face_in_several_formats_is_one(tmp_path: Path, face: Mesh) -> None:
+    """As `reconstruct` and others write it: OBJ, PLY and, in metres, GLB."""
+    for ending in (".glb", ".ply", ".obj"):
+        write_mesh(face, tmp_path / f"ours/a{ending}")
+    write_mesh(face, tmp_path / "theirs/a.ply")
+    np.savez(tmp_path / "theirs/a.npz", vertices=face.vertices, triangles=face.triangles)
+    found, method = pairs(tmp_path / "ours", tmp_path / "theirs")
+    (item,) = found.items
+    assert method.folder.find(item).name == "a.obj" and item.scans[0].path.name == "a.ply"
+    vertices = np.array(face.vertices)
+    vertices[7] += 0.1
+    write_mesh(Mesh(vertices, face.triangles), tmp_path / "ours/a.ply")
+    _, method = pairs(tmp_path / "ours", tmp_path / "theirs")
+    with pytest.raises(FacebenchError, match="3 candidates for the prediction"):
+        method.folder.find(item)
 
 
 def test_landmarks_may_be_called_so(tmp_path: Path, face: Mesh) -> None:
@@ -188,11 +206,11 @@ def test_one_file_under_two_names_is_told(tmp_path: Path, face: Mesh) -> None:
         write_side(prediction, tmp_path / f"ours/{name}.obj")
     for side in ("ours", "theirs"):
         write_side(Mesh(face.vertices * 0.99, face.triangles), tmp_path / f"{side}/d.ply")
-    (tmp_path / "theirs/d.wrl").touch()
+    touch(tmp_path / "theirs", "d.wrl", "e.usdc", "f.obj.gz")
     request = RunRequest(tmp_path / "theirs", f"meshes:{tmp_path / 'ours'}", dataset="pairs")
     problems = [(one.where, one.reason) for one in prepare(request).problems()]
     assert problems == [
-        ("scans", "of formats that are not read: d.wrl"),
+        ("scans", "of formats that are not read: d.wrl, e.usdc, f.obj.gz"),
         ("scans", "one file, by its contents, for a, b"),
         ("predictions", "one file, by its contents, for a, c"),
         ("predictions", "the file of the scan itself, for d"),

@@ -105,6 +105,7 @@ def test_one_shape_however_it_is_written(tmp_path: Path, name: str, content: str
         ("a.off", _off("OFF\n5 2 0").replace("9.000", "9_0"), "'9_0' is not a number"),
         ("a.ply", _ply(ROWS).replace("3 3 2 4", "3 3 2.5 4"), "no whole number"),
         ("a.ply", _ply(ROWS).replace("float y", "float x"), "vertex has two properties 'x'"),
+        ("a.ply", _ply(ROWS).replace("end_h", "element vertex 0\nend_h"), "two elements 'vertex'"),
         ("a.ply", gzip.compress(_ply(ROWS).encode()), "packed by gzip, not the file: unpack it"),
         ("a.obj", b"PK\3\4" + b"\0" * 26 + b"face.obj", "a ZIP archive, not the file: unpack"),
         ("a.ply", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),

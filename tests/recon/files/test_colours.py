@@ -73,6 +73,16 @@ def test_primaries_of_telephones_in_a_png(chunks: dict[str, bytes]) -> None:
     assert np.abs(_first(_png(SKIN, **chunks)) - expected).max() <= 1
 
 
+def test_colours_of_a_cinema_in_a_png() -> None:
+    """The same light as on a screen in P3: white at 48 of 52.37 of the range, a power of 2.6."""
+    light = np.array(SKIN) / 255
+    code = np.round(255 * (_light(light) * 48 / 52.37) ** (1 / 2.6)).astype(int)
+    shown = _first(_png(tuple(code.tolist()), cICP=bytes([11, 17, 0, 1])))
+    assert np.abs(shown - _first(_png(SKIN, cICP=bytes([12, 13, 0, 1])))).max() <= 3
+    assert (_first(_png((247,) * 3, cICP=bytes([11, 17, 0, 1]))) >= 254).all()
+    assert np.abs(_first(_png(SKIN, cICP=bytes([22, 13, 0, 1]))) - SKIN).max() <= 8
+
+
 def test_high_dynamic_range_in_a_png() -> None:
     """Paper at 203 cd/m² is white; a tenth of its light is a tenth."""
 

@@ -12,7 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +217,28 @@ def test_black_margins_masks_and_night_are_read() -> None:
         file = io.BytesIO()
         Image.fromarray((picture * mask[..., None]).astype(np.uint8)).save(file, "BMP")
         assert read_picture(file.getvalue(), "RGB").height == 120
+
+
+def _saved(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "TIFF")
+    return file.getvalue()
+
+
+def test_white_that_is_written_as_zeros_is_no_hole() -> None:
+    """The first colour of a palette, an ink that is not used."""
+    values = np.asarray(_light_picture((100, 120)))[..., 0].copy()
+    values[80:] = values[79, 40:] = 0
+    for first, is_read in ((255, True), (0, False)):
+        picture = Image.fromarray(values)
+        picture.putpalette([first] * 3 + [n for n in range(1, 256) for _ in range(3)])
+        with nullcontext() if is_read else pytest.raises(ValueError, match="half a copy"):
+            assert read_picture(_saved(picture), "RGB").height == 120
+    inks = np.stack([values, *[np.full_like(values, 30)] * 3], axis=2)
+    printed = _saved(Image.fromarray(inks, "CMYK"))
+    assert read_picture(printed, "RGB").height == 120
+    with pytest.raises(ValueError, match="half a copy"):
+        read_picture(_holed(printed, 20_050, 30_000), "RGB")
 
 
 @pytest.mark.parametrize("kind", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC])
