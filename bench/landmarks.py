@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import FacebenchError, error_line
-from ..recon.face.labels import points_of_text, read_points
+from ..recon.face.labels import check_numbers, points_of_text, read_points
 from ..recon.files.pictures import ENDINGS
 from ..recon.files.text import SPREADSHEET, decimal_point, decode_text, parse_json, read_bytes
 from ..recon.mesh import Mesh
@@ -188,10 +188,12 @@ def read_landmark_file(path: Path) -> Landmarks:
     if path.suffix.lower() != ".pp":
         return read_landmarks(path)
     try:
-        points = _picked_points(path)
+        points, names = _picked_points(path)
     except (OSError, ValueError, KeyError, TypeError, FacebenchError) as error:
         said = f"{path}: cannot be read as landmarks ({error_line(error)})"
         raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
+    if len(points) > len(SEVEN):  # The order of the seven shows in themselves.
+        check_numbers(names, str(path))
     try:
         return Landmarks(points).in_order()
     except FacebenchError as error:
@@ -385,6 +387,8 @@ def _check_order(seven: Float64Array) -> None:
         )
 
 
-def _picked_points(path: Path) -> Float64Array:
+def _picked_points(path: Path) -> tuple[Float64Array, list[str]]:
+    """Points (N, 3) in the order of the file, and what each is called."""
     points = parse_picked_points(read_bytes(path, _MOST_BYTES))
-    return np.array([[float(point[axis]) for axis in "xyz"] for point in points])
+    numbers = [[float(decimal_point(point[axis])) for axis in "xyz"] for point in points]
+    return np.array(numbers), [point.get("name", "") for point in points]

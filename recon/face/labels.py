@@ -190,6 +190,9 @@ def points_of_text(text: str, axes: int, name: str) -> Points:
     # Words that no number follows head nothing: then the first line is the fault, not the sixth.
     if rows and (heads == len(rows) or not rows[heads].has_numbers):
         heads = 0
+    # pandas numbers the columns of an array.
+    if heads < len(rows) and rows[heads].words == list("012"[:axes]):
+        heads += 1
     # A comment above the rows may be their header too: NumPy writes it so.
     above = [line for n, line in lines if line and (not rows[heads:] or n < rows[heads].number)]
     header = _Header.of(above[-1], axes) if above else None
@@ -277,9 +280,8 @@ class _Header:
 
 def _by_names(rows: Sequence[_Row], header: _Header, axes: int, name: str) -> Points:
     """Points out of the columns that the header names, in whatever order they stand."""
-    if header.places[0] and _is_shuffled([row.words[0] for row in rows]):
-        said = f"{name}: its points are not in the order of their numbers"
-        raise FacebenchError(said, "sort its rows by them")
+    if header.places[0]:
+        check_numbers([row.words[0] for row in rows], name)
     return _numbers([(row, header.values(row)) for row in rows], axes, name)
 
 
@@ -315,11 +317,17 @@ def _counts_or_names(column: list[str]) -> bool:
     return numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
 
 
-def _is_shuffled(column: list[str]) -> bool:
-    """Whether numbers that count the rows stand in another order."""
+def check_numbers(column: list[str], name: str) -> None:
+    """Refuse names of points that are numbers which count them, in another order.
+
+    Raises:
+        FacebenchError: they are.
+    """
     numbers = sorted(int(word) for word in column if word.isdecimal())
     counts = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(column)))
-    return counts and numbers[0] < 2 and not _counts_or_names(column)
+    if counts and numbers[0] < 2 and not _counts_or_names(column):
+        said = f"{name}: its points are not in the order of their numbers"
+        raise FacebenchError(said, "sort its rows by them")
 
 
 def _is_number(word: str) -> bool:

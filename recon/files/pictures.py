@@ -130,6 +130,13 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
         raise ValueError(error_line(error)) from error
 
 
+def is_turned(content: bytes) -> bool:
+    """Whether a picture lies otherwise in its file than it is shown, by its Exif."""
+    with suppress(Exception), Image.open(io.BytesIO(content), formats=_known_formats()) as picture:
+        return picture.getexif().get(_ORIENTATION, 1) != 1
+    return False
+
+
 def count_pictures(path: Path) -> int:
     """How many pictures an animation has; 1 of every other file, also of what cannot be read.
 

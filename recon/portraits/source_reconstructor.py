@@ -34,13 +34,17 @@ from ..render import sharp_renderer
 from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import read_chunks
 from ..video.encode import frame_rate, write_video
-from ..vision.detect import ManyFacesDetector
+from ..vision.detect import ManyFacesDetector, are_elsewhere
 from .reconstructor import FaceCrop, Reconstructor, to_tensor
 from .results import FaceFiles, ResultLedger, SheetRenderer, SourceResult, write_frame_table
 from .sources import Source, read_photograph
 from .track import Track, TrackBuilder, smooth
 
 NO_FACE = "no face was found"
+ELSEWHERE = (
+    "its labels lie where no face was found, and one was found elsewhere: are they of this picture, "
+    "as it is shown?"
+)
 _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
 """How a picture may have to be turned, by the quarters that `numpy.rot90` turns."""
 
@@ -118,9 +122,12 @@ class SourceReconstructor:
         """The faces in a photograph, and what is to be said of it: why there are none."""
         try:
             frame = read_photograph(source.path)
-            size = self.reconstructor.crop_size
-            crops = [FaceCrop(frame, box, size) for box in self._locate(source, frame)]
-            remarks = (_animation(source), "" if crops else self._reason(frame))
+            size, boxes = self.reconstructor.crop_size, self._locate(source, frame)
+            crops = [FaceCrop(frame, box, size) for box in boxes]
+            labelled = source.landmarks is not None or source.boxes is not None
+            doubt = bool(boxes) and labelled and are_elsewhere(boxes, frame, self.detector)
+            said = ELSEWHERE if doubt else ""
+            remarks = (_animation(source), said if crops else self._reason(frame))
             return crops, "; ".join(filter(None, remarks))
         except Exception as error:
             return [], error_line(error)

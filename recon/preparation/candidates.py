@@ -13,10 +13,10 @@ from PIL import Image
 from ...errors import FacebenchError
 from ..face.crop import Box, box_of_points, check_inside, is_inside, landmark_box
 from ..face.labels import check_pixels, points_of_text
-from ..files.pictures import read_picture
+from ..files.pictures import is_turned, read_picture
 from ..files.text import SPREADSHEET, decode_text
 from ..synthetic.appearance import CLASS_NAMES
-from ..vision.detect import ManyFacesDetector
+from ..vision.detect import ManyFacesDetector, are_elsewhere
 from ..vision.parsing import BISENET, convert_order
 from .listing import Photograph
 from .patch import Framed, Patch, cut_patch
@@ -28,6 +28,8 @@ Points = NDArray[np.float32]
 POINTS, FIVE_POINTS = 68, 5
 _ASPECT = 0.02
 """A mask may be smaller than its photograph, but not of another shape."""
+
+_LIES = "its landmarks are not where its face is: are they of the picture before it is turned?"
 
 _Found = tuple[int, Box, Points | None]
 """Number, box and, where a file tells them, landmarks of a face."""
@@ -163,6 +165,10 @@ def find_faces(
         digest = hashlib.sha256(content).hexdigest()
         frame = decode_photograph(content)
         found = _faces(photograph, frame, detector)
+        # Programs differ in whether they turn a picture upright before it is labelled.
+        if photograph.landmarks and is_turned(content):
+            if are_elsewhere([box for _, box, _ in found], frame, detector):
+                raise RejectedError(Reason.SIDECAR, _LIES)
         mask = _mask(photograph, frame, settings.mask_order)
         # After the mask: a photograph whose label file is unusable has no face that could be kept.
         kept, others = _choose(found, settings.all_faces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 
-from ..face.crop import Box, cut_out
+from ..face.crop import Box, box_overlap, cut_out
 
 Pixels = NDArray[np.uint8]
 
@@ -40,6 +41,9 @@ which 6 windows must overlap, or it is detected anew (with 4, faces were found i
 finds none). Where the face has moved by more than 0.06 of its window it is looked at once more
 there: the picture's edge cuts off the large windows, and the box would come too small.
 `docs/scale.md` shows how near the boxes come to those of detection."""
+
+MET = 0.2
+"""Overlap of a box that somebody gave and a detector's from which both are of one face."""
 
 LANDMARKS_PER_WINDOW = 0.78
 LANDMARKS_BELOW_CENTRE = 0.168
@@ -264,6 +268,16 @@ def _shrinking(frame: Pixels, side: int) -> float:
         scale = max(min(scale, shorter / (side * 9 / 16)), longer / (LONGEST_PANORAMA * side))
     # Never enlarged: a detector finds nothing more in invented pixels.
     return max(1.0, scale)
+
+
+def are_elsewhere(boxes: Sequence[Box], frame: Pixels, detector: ManyFacesDetector) -> bool:
+    """Whether none of some boxes that somebody gave is where a detector finds a face.
+
+    As those of another picture, or of this one before it was turned upright. Where it finds none at
+    all, nobody knows.
+    """
+    found = detector.detect_all(frame)
+    return bool(found) and not any(box_overlap(a, b) >= MET for a in boxes for b in found)
 
 
 def _on_one_face(window: Box, other: Box) -> bool:

@@ -22,6 +22,8 @@ FEWEST_DIGITS = 8
 """Of a protocol's digest in a file, as tables show it."""
 _LEAST_MM = 0.01
 """No two surfaces that were measured are nearer; in metres errors of faces are 0.001."""
+_MOST_MM = 100.0
+"""As large as a head: micrometres, or a decimal point that was lost."""
 _ROUNDED_MM = 0.0051
 """By which a mean that is printed with two digits may be off."""
 
@@ -172,6 +174,10 @@ def _length(line: dict[str, str], column: str) -> float:
     if column != "std_mm" and 0 < value < _LEAST_MM:
         raise FacebenchError(
             f"{line['']}: {column} is {line[column]}: these look like metres", "give millimetres"
+        )
+    if _MOST_MM < value < math.inf:
+        raise FacebenchError(
+            f"{line['']}: {column} is {line[column]}: no face is as wrong", "give millimetres"
         )
     if not (math.isfinite(value) and value >= 0):
         shown = line.get(column) or "empty"

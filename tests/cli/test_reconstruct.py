@@ -22,6 +22,7 @@ from facebench.cli.main import group
 from facebench.cli.reconstruct import _print
 from facebench.recon.face.coefficients import POSE_NAMES, read_coefficients, schema
 from facebench.recon.face.crop import Box, write_boxes
+from facebench.recon.face.labels import TEMPLATE
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits import results as sheet
 
@@ -210,6 +211,24 @@ def test_a_photographs_box_file_is_honoured(weights: Path, tmp_path: Path) -> No
     _run(tmp_path / "coffee.png", "--out", tmp_path, "--checkpoint", weights, "--formats", "ply")
     box = _table(tmp_path / "coffee.json")["frames"][0]["box_px"]
     assert (box["left"], box["top"], box["width"]) == (50, 60, 70)
+
+
+def test_labels_that_lie_where_no_face_is_are_doubted(weights: Path, tmp_path: Path) -> None:
+    """As those of a picture as its file has it, where Exif turns it."""
+    upright = Image.fromarray(skimage.data.astronaut())
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    five = np.array(TEMPLATE) + (168, 48)
+    lying = np.stack([five[:, 1], 511 - five[:, 0]], axis=1)
+    for name, points in (("right", five), ("wrong", lying)):
+        path = tmp_path / f"{name}.jpg"
+        upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+        np.savetxt(path.with_suffix(".landmarks.txt"), points)
+    words = ("--out", tmp_path / "out", "--checkpoint", weights, "--formats", "ply", "--json")
+    result = _run(tmp_path / "right.jpg", tmp_path / "wrong.jpg", *words)
+    rows = {row["name"]: row for row in json.loads(result.stdout)["portraits"]}
+    assert rows["right"]["faces"] == 1 and not rows["right"]["reason"]
+    assert "labels lie where no face was found" in rows["wrong"]["reason"]
 
 
 def test_folders_keep_their_shape_and_a_second_run_keeps_what_is_there(

@@ -19,6 +19,7 @@ from facebench.recon.face.crop import (
     read_image_points,
 )
 from facebench.recon.face.labels import TEMPLATE, points_of_text, read_points
+from facebench.recon.morphable.procedural import procedural_model
 
 POINTS = np.random.default_rng(5).normal(size=(68, 3)).round(3)
 ROWS = [" ".join(map(str, point)) for point in POINTS.tolist()]
@@ -42,6 +43,8 @@ TEXTS = {
     "other columns": "id,x,y,z,seen\n"
     + "\n".join(f"{n},{r.replace(' ', ',')},1" for n, r in enumerate(ROWS)),
     "names of rows": "pos_x pos_y pos_z\n" + "\n".join(f"{n} {r}" for n, r in enumerate(ROWS)),
+    "pandas": ",0,1,2\n" + "\n".join(f"{n},{r.replace(' ', ',')}" for n, r in enumerate(ROWS)),
+    "pandas without an index": "0,1,2\n" + "\n".join(row.replace(" ", ",") for row in ROWS),
     "sep": "sep=;\nx;y;z\n" + "\n".join(row.replace(" ", ";") for row in ROWS) + "\n;;\n",
     "brackets": "[" + ",\n".join(f"[{row.replace(' ', ', ')}]" for row in ROWS) + "]",
     "typeset minus": "\n".join(ROWS).replace("-", "\u2212"),
@@ -81,6 +84,21 @@ def test_a_line_that_is_no_point_is_named(text: str, words: str) -> None:
     with pytest.raises(FacebenchError) as caught:
         points_of_text(text, 3, "a")
     assert words in str(caught.value)
+
+
+def test_picked_points_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    model = procedural_model(0, 2000)
+    points = model.mean_shape[model.landmarks].round(3).tolist()
+    rows = [f'<point x="{x}" y="{y}" z="{z}" name="{n}"/>' for n, (x, y, z) in enumerate(points)]
+    path = tmp_path / "a.pp"
+    path.write_text(f"<P>{''.join(rows)}</P>")
+    assert np.allclose(read_landmark_file(path).points, points)
+    path.write_text(f"<P>{''.join(rows).replace('.', ',')}</P>")
+    assert np.allclose(read_landmark_file(path).points, points)
+    rows[60], rows[61] = rows[61], rows[60]
+    path.write_text(f"<P>{''.join(rows)}</P>")
+    with pytest.raises(FacebenchError, match="not in the order of their numbers"):
+        read_landmark_file(path)
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".npy"])

@@ -14,6 +14,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from facebench.recon.face.crop import Box
+from facebench.recon.face.labels import TEMPLATE
 from facebench.recon.network.dense import LandmarkNetwork
 from facebench.recon.preparation.candidates import (
     PhotographFaces,
@@ -111,6 +112,21 @@ def test_the_detector_finds_both_faces_of_a_photograph(tmp_path: Path) -> None:
     (photograph,) = found(tmp_path)
     assert len(photograph.candidates) == len(photograph.rejected) == 1
     assert {reason(row) for row in rows_of(tmp_path)} == {Reason.NO_LANDMARKS, Reason.OTHER_FACE}
+
+
+def test_landmarks_of_a_picture_before_it_is_turned_are_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    five = np.array(TEMPLATE) + (168, 48)
+    lying = np.stack([five[:, 1], 511 - five[:, 0]], axis=1)
+    for name, points in (("right", five), ("wrong", lying)):
+        picture = Image.fromarray(astronaut()).transpose(Image.Transpose.ROTATE_90)
+        picture.save(tmp_path / f"{name}.jpg", exif=exif)
+        np.savetxt(tmp_path / f"{name}.txt", points)
+    right, wrong = found(tmp_path)
+    assert len(right.candidates) == 1 and not wrong.candidates
+    ((_, _, why),) = wrong.rejected
+    assert why.reason is Reason.SIDECAR and "before it is turned" in str(why)
 
 
 def test_files_that_are_no_photographs_are_rows(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
         (["method,scene,mean_mm", "a,indoor,1,36"], "line 2 has more cells than the first"),
         (["method,scene,mean_mm,protocol", "a,indoor,1,micc"], "'micc' is no digest"),
         (["method,scene,mean_mm", "a,indoor,0.00135"], "line 2: mean_mm is 0.00135: these look li"),
+        (["method,scene,mean_mm", "a,indoor,1350"], "line 2: mean_mm is 1350: no face is as"),
         (["method,scene,subject,error_mm", "a,indoor,x,1.2e-3"], "error_mm is 1.2e-3: these look"),
         (
             ["method,scene,subject,error_mm,mean_mm", "a,i,x,1,1.6", "a,i,y,2,1.6"],
