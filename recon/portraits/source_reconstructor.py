@@ -42,8 +42,8 @@ from .track import Track, TrackBuilder, smooth
 
 NO_FACE = "no face was found"
 ELSEWHERE = (
-    "its labels lie where no face was found, and one was found elsewhere: are they of this picture, "
-    "as it is shown?"
+    "its labels lie where no face was found, and one was found elsewhere: are they of this "
+    "picture, as it is shown?"
 )
 _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
 """How a picture may have to be turned, by the quarters that `numpy.rot90` turns."""

@@ -166,9 +166,9 @@ def find_faces(
         frame = decode_photograph(content)
         found = _faces(photograph, frame, detector)
         # Programs differ in whether they turn a picture upright before it is labelled.
-        if photograph.landmarks and is_turned(content):
-            if are_elsewhere([box for _, box, _ in found], frame, detector):
-                raise RejectedError(Reason.SIDECAR, _LIES)
+        boxes = [box for _, box, _ in found] if photograph.landmarks else []
+        if boxes and is_turned(content) and are_elsewhere(boxes, frame, detector):
+            raise RejectedError(Reason.SIDECAR, _LIES)
         mask = _mask(photograph, frame, settings.mask_order)
         # After the mask: a photograph whose label file is unusable has no face that could be kept.
         kept, others = _choose(found, settings.all_faces)

@@ -218,7 +218,7 @@ def test_labels_that_lie_where_no_face_is_are_doubted(weights: Path, tmp_path: P
     upright = Image.fromarray(skimage.data.astronaut())
     exif = Image.Exif()
     exif[0x0112] = 6
-    five = np.array(TEMPLATE) + (168, 48)
+    five = np.add(TEMPLATE, (168, 48))
     lying = np.stack([five[:, 1], 511 - five[:, 0]], axis=1)
     for name, points in (("right", five), ("wrong", lying)):
         path = tmp_path / f"{name}.jpg"

@@ -117,7 +117,7 @@ def test_the_detector_finds_both_faces_of_a_photograph(tmp_path: Path) -> None:
 def test_landmarks_of_a_picture_before_it_is_turned_are_refused(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    five = np.array(TEMPLATE) + (168, 48)
+    five = np.add(TEMPLATE, (168, 48))
     lying = np.stack([five[:, 1], 511 - five[:, 0]], axis=1)
     for name, points in (("right", five), ("wrong", lying)):
         picture = Image.fromarray(astronaut()).transpose(Image.Transpose.ROTATE_90)
