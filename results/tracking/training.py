@@ -104,6 +104,10 @@ _LINES = {"shape_mm": "a person's mean", "shape_one_mm": "one photograph"}
 _EACH_MODE = "correlation of each identity mode"
 _STROKES = ("-", "--", ":", "-.")
 _COLUMNS = 3
+_WIDTH, _LEFT, _GAP, _PANEL = 7.0, 0.45, 0.5, (1.78, 0.95)
+"""Inches: of the page, left of the first panel, between two, and of one."""
+_ABOVE, _TITLE, _STEPS = 0.55, 0.2, 0.4
+"""Inches: of a group's heading and minutes, of a panel's title, and of the steps below it."""
 _POINTS = 7.0
 """Of every letter, at the size of print."""
 
@@ -147,25 +151,25 @@ def draw_curves(log: Sequence[Row], validation: Sequence[Row], batch_size: int, 
     steps, minutes = steps_and_minutes(log, batch_size)
     panels = [*_panels(log, "Loss"), *_panels(validation, "Held-out faces")]
     groups = [found for name in GROUPS if (found := [p for p in panels if p.group == name])]
-    rows = [-(-len(group) // _COLUMNS) for group in groups] or [1]
-    # Of the class, not of pyplot: trainings run where there is no screen.
-    figure = Figure((7.0, 1.5 * sum(rows) + 0.5 * len(rows)), dpi=200, layout="constrained")
-    parts = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=[3 * r + 1 for r in rows])
-    for part, group, height in zip(parts.flat, groups, rows, strict=False):
-        heading = {"fontsize": _POINTS + 2, "fontweight": "bold"}
-        part.suptitle(group[0].group, x=0.01, horizontalalignment="left", **heading)
-        axes = part.subplots(height, _COLUMNS, squeeze=False)
-        for axis, panel in zip(axes.flat, group, strict=False):
+    row_inches = _TITLE + _PANEL[1] + _STEPS
+    heights = [_ABOVE + row_inches * -(-len(group) // _COLUMNS) for group in groups]
+    height = sum(heights) or 1.0
+    # Of the class, not of pyplot: trainings run where there is no screen. Placed by hand: layouts
+    # of matplotlib measure every letter once more, for a second of a processor.
+    figure = Figure((_WIDTH, height), dpi=200)
+    for group, top in zip(groups, height - np.cumsum([0.0, *heights]), strict=False):
+        place = {"x": 0.07 / _WIDTH, "y": (top - 0.07) / height, "verticalalignment": "top"}
+        figure.text(s=group[0].group, fontsize=_POINTS + 2, fontweight="bold", **place)
+        for number, panel in enumerate(group):
+            row, column = divmod(number, _COLUMNS)
+            left = _LEFT + column * (_PANEL[0] + _GAP)
+            bottom = top - _ABOVE - (row + 1) * row_inches + _STEPS
+            size = (_PANEL[0] / _WIDTH, _PANEL[1] / height)
+            axis = figure.add_axes((left / _WIDTH, bottom / height, *size))
             _draw_panel(axis, panel)
             axis.set_xlim(0.0, steps[-1] or 1.0)
-        for axis in axes.flat[len(group) :]:
-            axis.set_axis_off()
-        for axis, _ in zip(axes[0], group, strict=False):
-            _add_minutes(axis, steps, minutes)
-    # Laid out here, for `savefig` would draw all once more to that end.
-    if (layout := figure.get_layout_engine()) is not None:
-        layout.execute(figure)
-    figure.set_layout_engine(None)
+            if row == 0:
+                _add_minutes(axis, steps, minutes)
     with atomic_write(path) as draft:
         figure.savefig(draft, format="png", metadata={"Software": None})
     return path
