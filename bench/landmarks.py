@@ -212,7 +212,7 @@ def landmarks_beside(mesh: Path) -> Path | None:
 
 
 def only_landmarks(files: Sequence[Path]) -> Path | None:
-    """The first of the files that hold a mesh's landmarks; None without any.
+    """The one of the files that holds most of a mesh's landmarks; None without any.
 
     Raises:
         FacebenchError: they do not hold the same points: taking one would be nobody's choice.
@@ -225,13 +225,16 @@ def only_landmarks(files: Sequence[Path]) -> Path | None:
     if not found:
         return files[0]  # Whoever reads it says what is wrong with it.
     # What holds no landmarks, as a table of the person's age, is not one of them.
-    first, *others = found.values()
+    # All 68 say more than NoW's seven of them, which methods write beside.
+    chosen = max(found, key=lambda path: len(found[path]))
+    first = found[chosen]
     size = float(np.ptp(first, axis=0).max())
-    for other in others:
-        if first.shape != other.shape or np.abs(first - other).max() > _SAME_POINTS * size:
+    for other in found.values():
+        own = first if len(other) == len(first) else first[SEVEN]
+        if np.abs(own - other).max() > _SAME_POINTS * size:
             names = ", ".join(path.name for path in found)
             raise FacebenchError(f"{len(found)} candidates for the landmarks: {names}", "keep one")
-    return next(iter(found))
+    return chosen
 
 
 def _is_of_photograph(path: Path) -> bool:

@@ -73,7 +73,7 @@ class MeshFolder:
     def strangers(self) -> tuple[Path, ...]:
         """Files that are neither a mesh nor landmarks of one, sorted."""
         meshes = [path for paths in self.meshes.values() for path in paths]
-        used = {*meshes, *chain.from_iterable(map(self._beside, meshes)), self.topology}
+        used = {*meshes, *chain.from_iterable(map(self.beside, meshes)), self.topology}
         return tuple(p for p in files_below(self.root) if p.is_file() and p not in used)
 
     def find(self, item: Item) -> Path:
@@ -104,18 +104,15 @@ class MeshFolder:
         return self._chosen[found]
 
     def landmarks_of(self, mesh: Path) -> Path | None:
-        """The file of landmarks beside a mesh and called like it, or None."""
-        return next(iter(self._beside(mesh)), None)
-
-    def chosen_landmarks(self, mesh: Path) -> Path | None:
-        """The same, where it is the only one.
+        """The file of landmarks beside a mesh and called like it, or None.
 
         Raises:
             FacebenchError: there are several, and not all hold the same points.
         """
-        return only_landmarks(self._beside(mesh))
+        return only_landmarks(self.beside(mesh))
 
-    def _beside(self, mesh: Path) -> list[Path]:
+    def beside(self, mesh: Path) -> list[Path]:
+        """All files that may hold the landmarks of a mesh by their names, sorted."""
         # Each folder is listed once: ten thousand faces of one would be listed for each of them.
         if mesh.parent not in self._labels:
             self._labels[mesh.parent] = _labels_in(mesh.parent)
@@ -126,7 +123,7 @@ class MeshFolder:
     def digest(self) -> str:
         """SHA-256 of the contents of all meshes and landmarks under the names they are known by."""
         meshes = [path for paths in self.meshes.values() for path in paths]
-        files = [*meshes, *filter(None, map(self.landmarks_of, meshes))]
+        files = [*meshes, *chain.from_iterable(map(self.beside, meshes))]
         # landmarks.txt starts the alignment, so another one gives other numbers.
         files += [] if self.topology is None else [self.topology]
         hashes = content_hashes(files)
@@ -182,13 +179,13 @@ class MeshPredictions:
         return self.folder.names
 
     def files_for(self, item: Item) -> tuple[Path, ...]:
-        """The mesh of an item and the landmarks beside it; none where there is no such mesh."""
+        """The mesh of an item and what lies beside it; none where there is no such mesh."""
         try:
             mesh = self.folder.find(item)
         except FacebenchError:
             return ()
-        beside = self.folder.landmarks_of(mesh)
-        return tuple(path for path in (mesh, beside, self.folder.topology) if path is not None)
+        topology = [] if self.folder.topology is None else [self.folder.topology]
+        return (mesh, *self.folder.beside(mesh), *topology)
 
     def mesh_for(self, item: Item) -> Mesh:
         """The face in mm, without loose vertices and triangles of no area (`clean.clean_mesh`).
@@ -219,7 +216,7 @@ class MeshPredictions:
         Raises:
             FacebenchError: there is no such mesh, or the landmarks cannot be used.
         """
-        points = self.folder.chosen_landmarks(self.folder.find(item))
+        points = self.folder.landmarks_of(self.folder.find(item))
         if points is not None:
             return _in_mm(read_landmark_file(points).points, self.unit)
         raw = self.mesh_in_file(item)

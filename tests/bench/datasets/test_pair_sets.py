@@ -131,6 +131,8 @@ def test_two_files_of_landmarks_are_no_choice_unless_equal(
     assert not reason()
     np.save(tmp_path / side / "a.npy", np.arange(100))  # no landmarks: somebody's codes
     assert not reason()
+    np.save(tmp_path / side / "a.npy", points[SEVEN])
+    assert not reason()
     np.save(tmp_path / side / "a.npy", points + 5.0)
     assert reason().startswith("2 candidates for the landmarks: a.")
 

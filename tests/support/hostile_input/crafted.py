@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import json
 import struct
 import tarfile
 import zipfile
@@ -13,17 +11,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from facebench.tests.support.hostile_input.scenes import (
+    doubling,
+    glb,
+    gltf,
+    many_instances,
+    png,
+    with_image,
+)
+
 Crafted = Mapping[str, Callable[[], bytes]]
-
-
-def _png(width: int, height: int, rows: bytes = b"") -> bytes:
-    """A greyscale picture whose header promises any size."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
 
 
 def _tiff(width: int, height: int) -> bytes:
@@ -71,58 +68,6 @@ def _npz_lies(*names: str) -> bytes:
 
 def _npz_negative(*names: str) -> bytes:
     return _zip({f"{name}.npy": _npy("(-3, 3)", data=bytes(72)) for name in names})
-
-
-def _glb(document: object, binary: bytes = b"\0" * 72) -> bytes:
-    text = json.dumps(document).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text
-    chunks += struct.pack("<II", len(binary), 0x004E4942) + binary
-    return struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks
-
-
-def _gltf(**changes: object) -> dict[str, object]:
-    """One triangle."""
-    table: dict[str, object] = {
-        "asset": {"version": "2.0"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
-        "accessors": [
-            {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"},
-            {"bufferView": 1, "componentType": 5125, "count": 3, "type": "SCALAR"},
-        ],
-        "bufferViews": [
-            {"buffer": 0, "byteOffset": 0, "byteLength": 36},
-            {"buffer": 0, "byteOffset": 36, "byteLength": 12},
-        ],
-        "buffers": [{"byteLength": 72}],
-    }
-    return {**table, **changes}
-
-
-def _doubling(levels: int) -> dict[str, object]:
-    """Every node holds the next one twice: 2 ^ levels faces."""
-    nodes: list[dict[str, object]] = [
-        {"children": [i + 1, i + 1], "translation": [i, 0, 0]} for i in range(levels)
-    ]
-    return _gltf(nodes=[*nodes, {"mesh": 0}])
-
-
-def _many_instances(number: int) -> dict[str, object]:
-    return _gltf(scenes=[{"nodes": list(range(number))}], nodes=[{"mesh": 0}] * number)
-
-
-def _with_image() -> dict[str, object]:
-    picture = base64.b64encode(_png(20_000, 8_000, bytes(20_001 * 8_000))).decode()
-    table = _gltf(
-        images=[{"uri": f"data:image/png;base64,{picture}"}],
-        textures=[{"source": 0}],
-        materials=[{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}],
-    )
-    primitive = {"attributes": {"POSITION": 0}, "indices": 1, "material": 0}
-    return {**table, "meshes": [{"primitives": [primitive]}]}
 
 
 _TRIANGLE = b"v 0 0 0\nv 90 0 0\nv 0 90 0\nf 1 2 3\n"
@@ -284,27 +229,27 @@ CRAFTED: Mapping[str, Crafted] = {
         "polygon of 2 billion": lambda: b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n2000000000 0 1 2\n",
     },
     ".glb": {
-        "accessor without data": lambda: _glb(
-            _gltf(accessors=[{"componentType": 5126, "count": 10**9, "type": "VEC3"}] * 2)
+        "accessor without data": lambda: glb(
+            gltf(accessors=[{"componentType": 5126, "count": 10**9, "type": "VEC3"}] * 2)
         ),
-        "accessor beyond its data": lambda: _glb(
-            _gltf(
+        "accessor beyond its data": lambda: glb(
+            gltf(
                 accessors=[
                     {"bufferView": i, "componentType": 5126, "count": 10**9, "type": "VEC3"}
                     for i in (0, 1)
                 ]
             )
         ),
-        "buffer from a device": lambda: _glb(
-            _gltf(buffers=[{"byteLength": 72}, {"byteLength": 9, "uri": "/dev/zero"}])
+        "buffer from a device": lambda: glb(
+            gltf(buffers=[{"byteLength": 72}, {"byteLength": 9, "uri": "/dev/zero"}])
         ),
-        "node in itself": lambda: _glb(_gltf(nodes=[{"mesh": 0, "children": [0]}])),
-        "nodes in a ring": lambda: _glb(
-            _gltf(nodes=[{"children": [1]}, {"mesh": 0, "children": [0]}])
+        "node in itself": lambda: glb(gltf(nodes=[{"mesh": 0, "children": [0]}])),
+        "nodes in a ring": lambda: glb(
+            gltf(nodes=[{"children": [1]}, {"mesh": 0, "children": [0]}])
         ),
-        "2 to the 24 nodes": lambda: _glb(_doubling(24)),
-        "100,000 instances": lambda: _glb(_many_instances(100_000)),
-        "texture of 160 million pixels": lambda: _glb(_with_image()),
+        "2 to the 24 nodes": lambda: glb(doubling(24)),
+        "100,000 instances": lambda: glb(many_instances(100_000)),
+        "texture of 160 million pixels": lambda: glb(with_image()),
         "header of 4 GB": lambda: struct.pack(
             "<IIIII", 0x46546C67, 2, 2**32 - 1, 2**32 - 4, 0x4E4F534A
         ),
@@ -363,23 +308,23 @@ CRAFTED: Mapping[str, Crafted] = {
         "large": lambda: b"# x\n" * 5_000_000,
     },
     ".jpg": {
-        "4 billion pixels": lambda: _png(65_000, 65_000),
-        "170 million pixels": lambda: _png(17_000, 10_000, bytes(17_001 * 10_000)),
+        "4 billion pixels": lambda: png(65_000, 65_000),
+        "170 million pixels": lambda: png(17_000, 10_000, bytes(17_001 * 10_000)),
         "program in PostScript": lambda: _EPS,
         "large TIFF": lambda: _tiff(2**31, 2**31),
         "TIFF of 100 million pixels": lambda: _tiff(10_000, 10_000),
         "text that unpacks": lambda: _png_text(),
-        "no rows": lambda: _png(64, 64),
-        "one pixel wide": lambda: _png(1, 60_000_000, bytes(120_000_000)),
+        "no rows": lambda: png(64, 64),
+        "one pixel wide": lambda: png(1, 60_000_000, bytes(120_000_000)),
     },
     ".zip": {
-        "names that climb": lambda: _zip_slip(_png(4, 4, bytes(20))),
+        "names that climb": lambda: _zip_slip(png(4, 4, bytes(20))),
         "size that lies": _zip_lies,
         "zip in itself": lambda: _zip({"a.zip": _zip({"b.zip": b"PK\x03\x04"})}),
         "100,000 members": lambda: _zip({f"{i}.txt": b"" for i in range(100_000)}),
     },
     ".tar": {
-        "names that climb": lambda: _tar_slip(_png(4, 4, bytes(20))),
+        "names that climb": lambda: _tar_slip(png(4, 4, bytes(20))),
         "size that lies": _tar_lies,
     },
     ".mp4": {
@@ -387,8 +332,8 @@ CRAFTED: Mapping[str, Crafted] = {
         "list of files": lambda: _CONCAT,
         "playlist of an address": lambda: _REMOTE,
         "session of an address": lambda: _SDP,
-        "a picture": lambda: _png(64, 64, bytes(65 * 64)),
-        "a huge picture": lambda: _png(17_000, 10_000, bytes(17_001 * 10_000)),
+        "a picture": lambda: png(64, 64, bytes(65 * 64)),
+        "a huge picture": lambda: png(17_000, 10_000, bytes(17_001 * 10_000)),
     },
     ".parquet": {
         "100 million rows": lambda: _dense_parquet(96 * 2**20),
@@ -408,7 +353,7 @@ def _packed_in_packed(depth: int) -> bytes:
 def _png_text() -> bytes:
     """A text chunk of 256 MB, packed."""
     packed = b"Comment\0\0" + zlib.compress(bytes(2**28), 1)
-    picture = _png(4, 4, bytes(20))
+    picture = png(4, 4, bytes(20))
     chunk = struct.pack(">I", len(packed)) + b"zTXt" + packed
     chunk += struct.pack(">I", zlib.crc32(b"zTXt" + packed))
     return picture[:33] + chunk + picture[33:]
