@@ -133,7 +133,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
 def is_turned(content: bytes) -> bool:
     """Whether a picture lies otherwise in its file than it is shown, by its Exif."""
     with suppress(Exception), Image.open(io.BytesIO(content), formats=_known_formats()) as picture:
-        return picture.getexif().get(_ORIENTATION, 1) != 1
+        return bool(picture.getexif().get(_ORIENTATION, 1) != 1)
     return False
 
 
