@@ -206,8 +206,9 @@ def landmarks_beside(mesh: Path) -> Path | None:
     Raises:
         FacebenchError: there are several, and not all hold the same points.
     """
-    forms = (form for suffix in LANDMARK_SUFFIXES for form in (suffix, suffix.upper()))
-    endings = (infix + form for form in forms for infix in LANDMARK_INFIXES)
+    names = [(infix, suffix) for suffix in LANDMARK_SUFFIXES for infix in LANDMARK_INFIXES]
+    forms = ((i + s, i + s.upper(), (i + s).upper()) for i, s in names)
+    endings = dict.fromkeys(end for form in forms for end in form)
     return only_landmarks([path for end in endings if (path := mesh.with_suffix(end)).is_file()])
 
 

@@ -279,8 +279,8 @@ def seven_of(side: PreparedMesh, name: str) -> Float64Array:
     if side.landmarks is None:
         raise FacebenchError(
             f"this protocol needs the seven landmarks of the {name}, which has none",
-            f"give --{name}-landmarks, a text file of 68 or 7 lines 'x y z', or take another "
-            "protocol, for example micc",
+            f"give --{name}-landmarks, or in a folder NAME.txt beside it, 68 or 7 lines 'x y z'; "
+            "or take another protocol, for example micc",
         )
     return side.landmarks.seven
 

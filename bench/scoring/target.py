@@ -166,7 +166,7 @@ class Target:
         if own is None or theirs is None:
             raise FacebenchError(
                 "a prediction of any unit needs landmarks of both sides",
-                "give --prediction-landmarks and --scan-landmarks, or its unit: mm, cm or m",
+                "give both, in a folder as NAME.txt beside each, or its unit: mm, cm or m",
             )
         return theirs.eye_distance / own.eye_distance
 

@@ -177,14 +177,15 @@ def test_one_face_in_several_formats_is_one(tmp_path: Path, face: Mesh) -> None:
         method.folder.find(item)
 
 
-def test_landmarks_may_be_called_so(tmp_path: Path, face: Mesh) -> None:
+@pytest.mark.parametrize("label", ["a.landmarks.txt", "a.LANDMARKS.TXT"])
+def test_landmarks_may_be_called_so(tmp_path: Path, face: Mesh, label: str) -> None:
     for name in ("ours", "theirs"):
         write_side(face, tmp_path / name / "a.obj")
-        np.savetxt(tmp_path / name / "a.landmarks.txt", points_of(face))
+        np.savetxt(tmp_path / name / label, points_of(face))
     found, method = pairs(tmp_path / "ours", tmp_path / "theirs")
-    assert found.items[0].scans[0].landmarks == tmp_path / "theirs/a.landmarks.txt"
+    assert found.items[0].scans[0].landmarks == tmp_path / "theirs" / label
     assert method.landmarks_for(found.items[0]) is not None
-    assert method.files_for(found.items[0])[1].name == "a.landmarks.txt"
+    assert method.files_for(found.items[0])[1].name == label
 
 
 def test_a_folder_of_faces_in_two_formats_is_told_as_that(tmp_path: Path) -> None:
