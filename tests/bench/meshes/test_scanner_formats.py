@@ -195,7 +195,7 @@ def _face(extent: float) -> Mesh:
 
 def test_the_factor_that_is_advised_is_taken() -> None:
     mesh = _face(7.66)
-    with pytest.raises(FacebenchError, match="--scan-unit with the mm") as caught:
+    with pytest.raises(FacebenchError, match="--scan-unit with its mil") as caught:
         check_unit(mesh, "scan.obj", "mm", "--scan-unit")
     words = caught.value.hint.replace("(", " ").split()
     low, high = words[words.index("between") + 1], words[words.index("between") + 3]
