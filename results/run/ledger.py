@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...bench.method.clip_faces import FAILED, ChunkRow
@@ -173,13 +174,17 @@ class Ledger:
 
     def table(self) -> pd.DataFrame:
         """All rows without their arrays, sorted by clip and chunk."""
-        return self._columns(PLAIN)
+        frame: pd.DataFrame = self._once(PLAIN).to_pandas()
+        return frame
 
-    def _columns(self, names: Sequence[str]) -> pd.DataFrame:
-        """Some columns, `clip` and `chunk` among them, as `table` does."""
-        frame: pd.DataFrame = self._sorted(names).to_pandas()
+    def _once(self, names: Sequence[str]) -> pa.Table:
+        """Some columns, `clip` and `chunk` among them, of each row, sorted by clip and chunk."""
+        table = self._sorted(names)
         # A row may be in its file and in a pack at once, while it is packed.
-        return frame.drop_duplicates(["clip", "chunk"], ignore_index=True)
+        same = [pc.equal(table[name][1:], table[name][:-1]) for name in ("clip", "chunk")]
+        first = np.ones(len(table), np.bool_)
+        first[1:] = ~pc.and_(*same).to_numpy().astype(np.bool_)
+        return table.filter(pa.array(first))
 
     def _sorted(self, names: Sequence[str]) -> pa.Table:
         """Some columns of all files, sorted by clip and chunk; some rows perhaps twice."""
@@ -231,10 +236,12 @@ class Ledger:
         A command's seconds end with its last row, so what it did after that and lost when it was
         killed counts neither as frames nor as time.
         """
-        rows = self._columns(["clip", "chunk", "command", "elapsed", "frames"])
+        # Not as pandas' objects: of a million rows they take a hundred megabytes.
+        rows = self._once(["clip", "chunk", "command", "elapsed", "frames"])
         # Of each command its own clock: the hours between two of them are nobody's work.
-        seconds = float(rows.groupby("command")["elapsed"].max().sum())
-        return float(rows["frames"].sum()) / seconds if seconds > 0 else float("nan")
+        ends = rows.group_by("command").aggregate([("elapsed", "max")]).sort_by("command")
+        seconds = float(ends["elapsed_max"].to_numpy().sum())
+        return float(pc.sum(rows["frames"]).as_py()) / seconds if seconds > 0 else float("nan")
 
     def rows(self, clip: str) -> list[ChunkRow]:
         """A clip's rows in the order of its chunks."""
@@ -262,7 +269,15 @@ def _progress(rows: Sequence[Standing]) -> ClipProgress:
     done = frozenset(chunk for chunk, _, status in rows if status != FAILED)
     # A last chunk alone does not finish a clip: one before it may have been lost.
     whole = [chunk for chunk, _, _ in rows] == list(range(len(rows)))
-    return ClipProgress(done, bool(rows) and whole and rows[-1][1] and len(done) == len(rows))
+    if rows and whole and rows[-1][1] and len(done) == len(rows):
+        return _finished(len(rows))
+    return ClipProgress(done)
+
+
+@functools.cache
+def _finished(chunks: int) -> ClipProgress:
+    """One record for all clips of so many chunks: of a million they are a hundred megabytes."""
+    return ClipProgress(frozenset(range(chunks)), finished=True)
 
 
 def _of_one_person(
