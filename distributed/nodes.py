@@ -18,6 +18,8 @@ from .cluster import ONE_THREAD, ray_connection
 NODE_SECONDS = 180.0
 """A node that gives no answer for so long is taken for lost: its first worker imports PyTorch."""
 
+NO_ROOM = "make room on its disk, where Ray keeps its logs (df /tmp/ray), and in its memory"
+
 MIN_FREE_GB = 3.0
 """Of memory, for one worker with a network."""
 
@@ -115,6 +117,8 @@ def _ask_all(paths: Sequence[str], mine: NodeReport) -> Iterator[Finding]:
         except ray.exceptions.GetTimeoutError:
             said = f"no answer for {NODE_SECONDS:.0f} s"
             yield failure(name, said, "look at its raylet.out, or take it off the cluster")
+        except ray.exceptions.WorkerCrashedError:
+            yield failure(name, "its workers die as they start", NO_ROOM)
         except (ray.exceptions.RayError, ImportError) as error:
             yield failure(name, error_line(error), "install the same facebench on every node")
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from facebench.distributed import nodes as nodes_module
 from facebench.distributed.nodes import NodeReport, check_nodes, judge_node, report_node
 from facebench.errors import Verdict
 
@@ -57,6 +59,22 @@ def test_no_cluster_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     lost, ray = check_nodes("127.0.0.1:9", [tmp_path / "lost"])
     assert (lost.verdict, ray.verdict) == (Verdict.FAILED, Verdict.FAILED)
     assert "no Ray cluster answers at 127.0.0.1:9" in ray.detail
+
+
+def test_a_node_without_room_is_told_to_make_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk of its logs is full, each of its workers dies as it starts."""
+    import ray
+
+    def get(answer: object, timeout: float) -> None:
+        raise ray.exceptions.WorkerCrashedError
+
+    node = {"Alive": True, "NodeID": "abcdef0", "NodeManagerAddress": "n1"}
+    monkeypatch.setattr(ray, "nodes", lambda: [node])
+    monkeypatch.setattr(ray, "get", get)
+    monkeypatch.setattr(nodes_module, "_ask", lambda *_: None)
+    monkeypatch.setattr(nodes_module, "ray_connection", lambda cluster: nullcontext())
+    _, finding = check_nodes("", [])
+    assert finding.verdict is Verdict.FAILED and "df /tmp/ray" in finding.advice
 
 
 @pytest.mark.skipif("FACEBENCH_TEST_NODES" not in os.environ, reason="starts two Ray nodes")
