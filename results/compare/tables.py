@@ -156,16 +156,22 @@ def _verdict(first: str, other: str, pairs: Sequence[RunPair]) -> Iterator[str]:
     # Of the run that the reader asks for, whichever side of the subtraction it is on.
     lower = [p for p in pairs if p.shown and (p.difference.mean_mm < 0) == (p.first == first)]
     higher = [p for p in pairs if p.shown and p not in lower]
+    # Of a dataset without scenes "in all" would be a riddle.
+    alone = [pair.scene for pair in pairs] == ["all"]
     for better, worse, shown in ((first, other, lower), (other, first, higher)):
         if shown:
-            sizes = "; ".join(f"{_size(pair)} in {pair.scene}" for pair in shown)
-            everywhere = len(shown) == len(pairs) > 1
-            where = "in every scene" if everywhere else f"in {', '.join(p.scene for p in shown)}"
-            yield f"{better} is better than {worse} {where}. Its error is lower by {sizes}."
+            scenes = "every scene" if len(shown) == len(pairs) > 1 else _scenes(shown)
+            where = "" if alone else f" in {scenes}"
+            sizes = "; ".join(_size(p) + (f" in {p.scene}" if where else "") for p in shown)
+            yield f"{better} is better than {worse}{where}. Its error is lower by {sizes}."
     unshown = [pair for pair in pairs if not pair.shown]
     for reason in dict.fromkeys(pair.verdict for pair in unshown):
-        scenes = ", ".join(pair.scene for pair in unshown if pair.verdict == reason)
-        yield f"{first} and {other} in {scenes}: {_REASONS[reason]}."
+        where = "" if alone else f" in {_scenes([p for p in unshown if p.verdict == reason])}"
+        yield f"{first} and {other}{where}: {_REASONS[reason]}."
+
+
+def _scenes(pairs: Sequence[RunPair]) -> str:
+    return ", ".join(pair.scene for pair in pairs)
 
 
 def _size(pair: RunPair) -> str:

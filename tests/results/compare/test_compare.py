@@ -325,3 +325,12 @@ def test_a_summary_without_a_scene_is_refused(tmp_path: Path) -> None:
     other.write_summary({scene: other.summary()[scene] for scene in SCENES[:2]})
     with pytest.raises(FacebenchError, match=r"b: no outdoor in summary\.json"):
         compare([one, other])
+
+
+def test_a_dataset_without_scenes_is_judged_without_naming_one(runs: list[RunFolder]) -> None:
+    (group,) = compare(runs[:2]).groups
+    pair = replace(group.pairs[0], scene="all")
+    alone = " ".join(verdict_sentences(replace(group, pairs=(pair,))))
+    assert alone and " in all" not in alone
+    both = " ".join(verdict_sentences(replace(group, pairs=(pair, group.pairs[1]))))
+    assert both != alone and ("every scene" in both or "all" in both)
