@@ -98,7 +98,8 @@ def command(
       facebench train --data faces --recipe ours --model bfm.npz --out training --workers 4
       facebench train --data faces --out try --steps 500 --set optimiser.learning_rate=3e-4
       facebench train --data faces --out training --cluster --workers 8 --least-workers 2
-      facebench train --data mine --out tuned --recipe ours-embedded --start embedded --minutes 20
+      facebench train --data mine --out tuned --model human --recipe ours-human --start embedded \\
+        --minutes 20
       facebench train --data faces --recipe mofa --out mofa --minutes 30
       facebench train --data faces --recipe richardson --out richardson
       facebench train --data faces --recipe tran --out tran --workers 4
@@ -114,7 +115,7 @@ def command(
     if start == Path(EMBEDDED) and not start.exists():
         from ..recon.regressors.checkpoint import embedded_weights
 
-        start = embedded_weights()
+        start = embedded_weights(model)
     # Last, so that --steps wins over a --set of the same.
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     job = TrainingJob(
@@ -281,7 +282,7 @@ def export(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> in
     from ..recon.regressors.onnx import export_onnx
 
     face_model = load_model(model)
-    loaded = load_regressor(checkpoint or embedded_weights(), face_model)
+    loaded = load_regressor(checkpoint or embedded_weights(face_model.name), face_model)
     # What is told is what was measured: the file is run before it is kept.
     difference, metadata = export_onnx(loaded, face_model, path)
     size = path.stat().st_size

@@ -14,6 +14,7 @@ from ..bench.method.interface import Described, HoldsMeshes
 from ..bench.method.registry import MethodChoice, open_method
 from ..bench.protocol.record import read_settings
 from ..errors import FacebenchError
+from ..recon.morphable import EMBEDDED, HUMAN
 from ..recon.recipes.files import recipe_names
 from ..recon.regressors.checkpoint import embedded_weights
 from ..results.run.folder import RunFolder
@@ -147,6 +148,7 @@ def _minutes(entry: Entry, method: Described) -> float:
         return 0.0
     if entry.checkpoint:
         return training_minutes(entry.checkpoint)
-    own = embedded_weights()
-    digest = hashlib.sha256(own.read_bytes()).hexdigest()
-    return training_minutes(own) if method.checkpoint_digest == digest else math.nan
+    for own in map(embedded_weights, (EMBEDDED, HUMAN)):
+        if method.checkpoint_digest == hashlib.sha256(own.read_bytes()).hexdigest():
+            return training_minutes(own)
+    return math.nan

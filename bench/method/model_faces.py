@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,19 +64,16 @@ class RegressedFaces(ModelFaces):
     Args:
         card: of the method; its name is the `kind` of its recipes.
         options: with the checkpoint and the face model.
-        embedded: weights in the package, where there are any.
+        embedded: whether the package holds weights of it, for its own face models.
 
     Raises:
         FacebenchError: no checkpoint, one that cannot be used, or one of another method.
     """
 
-    def __init__(
-        self, card: MethodCard, options: MethodOptions, embedded: Path | None = None
-    ) -> None:
-        from ...recon.regressors.checkpoint import load_regressor
+    def __init__(self, card: MethodCard, options: MethodOptions, embedded: bool = False) -> None:
+        from ...recon.regressors.checkpoint import embedded_weights, load_regressor
 
-        path = options.checkpoint or embedded
-        if path is None:
+        if options.checkpoint is None and not embedded:
             raise FacebenchError(
                 f"method '{card.name}' comes without weights",
                 f"train some: facebench train --recipe {card.name} --data FACES --out training; "
@@ -85,6 +81,7 @@ class RegressedFaces(ModelFaces):
             )
         super().__init__(options)
         self.card, self._device = card, options.device
+        path = options.checkpoint or embedded_weights(self.model.name)
         self.loaded = load_regressor(path, self.model)
         recipe = self.loaded.recipe
         if recipe.kind != card.name:

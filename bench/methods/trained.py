@@ -11,7 +11,7 @@ class TrainedMethod:
 
     Args:
         card: its name is the `kind` of the recipes that train it.
-        embedded: whether the package holds weights of it, for the embedded face model.
+        embedded: whether the package holds weights of it, for its own face models.
     """
 
     def __init__(self, card: MethodCard, embedded: bool = False) -> None:
@@ -19,9 +19,7 @@ class TrainedMethod:
 
     def build(self, options: MethodOptions) -> RegressedFaces:
         """The regressor of a checkpoint, by default the embedded one where there is one."""
-        from ...recon.regressors.checkpoint import embedded_weights
-
-        return RegressedFaces(self.CARD, options, embedded_weights() if self._embedded else None)
+        return RegressedFaces(self.CARD, options, self._embedded)
 
 
 _GENOVA = MethodCard(
@@ -60,10 +58,11 @@ _OURS = MethodCard(
     expressions=("neutral", "predicted"),
     own="code and embedded weights, written and trained here; method and loss are the "
     "publication's, whose results were reached with other weights, data and face model",
-    seen="embedded weights: photographs of 16,000 synthetic people of the embedded face model, "
-    "with landmarks and masks. 'facebench synth' draws other people of the same model, with the "
-    "same renderer. No photograph of MICC. Other weights: what they were trained on",
-    state="trained for the embedded face model; for others: train --recipe ours",
+    seen="embedded weights: photographs of 16,000 synthetic people of the embedded face model, or "
+    "of 10,000 of the human one, with landmarks and masks. 'facebench synth' draws other people of "
+    "the same models, with the same renderer. No photograph of MICC. Other weights: what they were "
+    "trained on",
+    state="trained for the embedded and the human face model; for others: train --recipe ours",
 )
 ours = TrainedMethod(_OURS, embedded=True)
 

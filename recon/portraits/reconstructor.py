@@ -267,7 +267,7 @@ def choose_method(
 
     Args:
         method: `fitting`, `ours`, or None: `ours` for weights that are given, else `fitting`.
-        model: name or file, or None: the human model for a fit, else that of the package's weights.
+        model: name or file, or None: the human one; for weights that are given the embedded one.
         checkpoint: weights of `ours`; for `fitting` of a landmark network, before `landmarks`.
         landmarks: as a user gives it, `best` too.
 
@@ -278,7 +278,9 @@ def choose_method(
     if method == "ours":
         # Without fetched ones none: the embedded ones are no better than the face's own.
         found = resolve_choice("landmarks", landmarks, otherwise=NONE)
-        return ReconstructionMethod(method, model or EMBEDDED, checkpoint, found)
+        # Weights that are given are of the model that training takes where nothing is asked for.
+        own = EMBEDDED if checkpoint else HUMAN
+        return ReconstructionMethod(method, model or own, checkpoint, found)
     if method != "fitting":
         raise FacebenchError(f"no method '{method}' to reconstruct by", "give 'fitting' or 'ours'")
     found = resolve_choice("landmarks", str(checkpoint or landmarks))
@@ -314,13 +316,19 @@ def choose_network(
         network = FittingNetwork(fitter, model)
         return network, choice.method, _landmark_digest(choice.landmarks)
     # The one mismatch that a user of another model meets first has two ways out.
-    if checkpoint is None and model.digest != load_model(EMBEDDED).digest:
+    if checkpoint is None and not _has_weights(model):
         raise FacebenchError(
-            f"the network in the package was trained with the embedded model, not '{model.name}'",
+            "the networks in the package were trained with the embedded and the human model, "
+            f"not '{model.name}'",
             "take the method 'fitting', which suits any model, or weights of 'facebench train'",
         )
-    loaded = load_regressor(checkpoint or embedded_weights(), model)
+    loaded = load_regressor(checkpoint or embedded_weights(model.name), model)
     return loaded.regressor, loaded.recipe.name, loaded.digest
+
+
+def _has_weights(model: MorphableModel) -> bool:
+    """Whether the package holds weights for it: not for another that bears the name."""
+    return model.name in (EMBEDDED, HUMAN) and model.digest == load_model(model.name).digest
 
 
 def _landmark_digest(landmarks: str) -> str:

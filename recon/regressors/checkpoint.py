@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ...errors import FacebenchError
 from ..face.coefficients import CoefficientSizes
 from ..face.crop import mean_face_pose
+from ..morphable import EMBEDDED, HUMAN
 from ..morphable.model import MorphableModel
 from ..network.dense import LandmarkNetwork
 from ..network.resnet import iresnet_like
@@ -117,9 +118,15 @@ class LoadedRegressor:
         return self.regressor.image_size
 
 
-def embedded_weights() -> Path:
-    """The weights of `ours` that come with the package, for the embedded face model."""
-    return Path(__file__).parents[1] / "network" / "embedded" / "weights.pt"
+def embedded_weights(model: str = EMBEDDED) -> Path:
+    """The weights of `ours` that come with the package.
+
+    Args:
+        model: name of a face model. Of those without weights it gets the embedded one's, which
+            `load_regressor` refuses for it.
+    """
+    folder = Path(__file__).parents[1] / "network" / "embedded"
+    return (folder / HUMAN if model == HUMAN else folder) / "weights.pt"
 
 
 def describe_weights(

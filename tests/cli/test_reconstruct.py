@@ -23,7 +23,8 @@ from facebench.cli.reconstruct import _print
 from facebench.recon.face.coefficients import POSE_NAMES, read_coefficients, schema
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.face.labels import TEMPLATE
-from facebench.recon.morphable.load import load_model
+from facebench.recon.morphable.load import load_model, save_npz
+from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.portraits import results as sheet
 
 SHEET_SIDE = 120
@@ -79,7 +80,9 @@ def _table(path: Path) -> dict[str, Any]:
 def test_a_model_that_the_weights_do_not_know_is_told_the_way(
     pictures: Path, tmp_path: Path
 ) -> None:
-    words = ("--out", tmp_path, "--method", "ours", "--model", "human")
+    """Another one by the name of one that they know."""
+    save_npz(procedural_model(0, 2000), tmp_path / "own.npz")
+    words = ("--out", tmp_path / "out", "--method", "ours", "--model", tmp_path / "own.npz")
     refused = _run(pictures / "astronaut.png", *words)
     assert "take the method 'fitting'" in str(refused.exception)
 

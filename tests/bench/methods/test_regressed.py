@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_regressor import write_small_regressor
 
 from facebench.bench.method.interface import MethodOptions
 from facebench.bench.method.registry import method_card, open_method
+from facebench.bench.surface.similarity import similarity_between
 from facebench.errors import FacebenchError
+from facebench.recon.mesh import Mesh
+from facebench.recon.morphable.load import load_model
 from facebench.recon.recipes.files import load_any_recipe, recipe_names
+from facebench.recon.synthetic.faces import FaceSampler, LabelledFace
 
 NAMES = ("genova", "mofa", "richardson", "tran")
 
@@ -44,3 +49,20 @@ def test_what_cards_say_can_be_done(name: str) -> None:
         recipe for recipe in recipe_names() if f" {recipe} " in f"{card.state} ".replace(",", " ")
     ]
     assert {name, f"{name}-ict"} <= set(named)
+
+
+@pytest.mark.parametrize("name", ["embedded", "human"])
+def test_ours_knows_people_of_each_model_in_the_package(name: str) -> None:
+    """Of 16 whom it has not seen, its neutral faces are nearer than the model's mean face."""
+    model, method = load_model(name), open_method("ours", MethodOptions(model=name))
+    faces = [FaceSampler(model, 990, method.crop_size).face(person, 0) for person in range(16)]
+    vectors = method.describe(np.stack([face.image for face in faces]))
+    n_identity = model.identity_basis.shape[2]
+
+    def distance(shape: Mesh, face: LabelledFace) -> float:
+        true = model.mesh(face.coefficients[:n_identity]).vertices
+        laid = similarity_between(shape.vertices, true).apply(shape.vertices)
+        return float(np.linalg.norm(laid - true, axis=1).mean())
+
+    found = [distance(method.mesh(v), face) for v, face in zip(vectors, faces, strict=True)]
+    assert np.mean(found) < 0.95 * np.mean([distance(model.mesh(), face) for face in faces])

@@ -59,7 +59,7 @@ def test_a_photograph_is_fitted_unless_a_network_is_asked_for(tmp_path: Path) ->
         trained = choose_method(None, None, weights)
         assert trained == ReconstructionMethod("ours", "embedded", weights, "none")
         assert choose_method("ours", None, None) == ReconstructionMethod(
-            "ours", "embedded", None, "none"
+            "ours", "human", None, "none"
         )
         own = choose_method("fitting", "mine.npz", landmarker)
         assert own == ReconstructionMethod("fitting", "mine.npz", None, str(landmarker))
