@@ -1,4 +1,4 @@
-"""Connecting to Ray, and a time-out for a cluster that has become too small: Ray waits for ever."""
+"""Connecting to Ray, and starting one of this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -339,106 +338,3 @@ def _quiet_stderr() -> Iterator[int]:
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)
-
-
-TIMEOUT = "FACEBENCH_CLUSTER_PATIENCE"
-"""Environment variable: seconds without a result after which a cluster that is too small is given
-up; a machine that takes the place of a lost one may take minutes to come."""
-
-SIGNAL = signal.SIGUSR1
-"""Ends the waiting. Not the one of Ctrl-C, which a shell's background jobs do not hear."""
-
-_SECONDS = 300.0
-_POLL_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a cluster must have, or nothing more will come.
-
-    Attributes:
-        cpus: processors in all.
-        gpus: GPUs in all.
-    """
-
-    cpus: float
-    gpus: float = 0.0
-
-
-class _Watchdog(threading.Thread):
-    """Interrupts the main thread, which waits inside Ray, when nothing will come."""
-
-    def __init__(self, needs: Needs) -> None:
-        super().__init__(daemon=True)
-        self._needs = needs
-        # The main thread waits inside Ray's own code, where it can look at no clock.
-        self._seconds = _timeout_seconds()
-        self._last = time.monotonic()
-        self._waiting = threading.get_ident()
-        self.over = threading.Event()
-        self.has: Needs | None = None
-
-    def heartbeat(self) -> None:
-        """A result is there: the time starts anew."""
-        self._last = time.monotonic()
-
-    def run(self) -> None:
-        while not self.over.wait(min(_POLL_SECONDS, self._seconds / 4)):
-            # By what the cluster has, not by time alone: a slow job on a sound cluster may take
-            # hours.
-            has = Needs(total("CPU"), total("GPU"))
-            if has.cpus >= self._needs.cpus and has.gpus >= self._needs.gpus:
-                self.heartbeat()
-            elif time.monotonic() - self._last > self._seconds and not self.over.is_set():
-                self.has = has
-                signal.pthread_kill(self._waiting, SIGNAL)
-                return
-
-    def message(self, has: Needs) -> FacebenchError:
-        """Why it ended."""
-        what = f"{has.cpus:g} processors and {has.gpus:g} GPUs"
-        return FacebenchError(
-            f"the cluster is down to {what}, and nothing came for {self._seconds:.0f} s",
-            "the same command goes on where this one stopped, on a cluster that is large enough",
-        )
-
-
-def _timeout_seconds() -> float:
-    text = os.environ.get(TIMEOUT, str(_SECONDS))
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    # Not `<= 0`: "nan" is a number too, and compares as false.
-    if not seconds > 0:
-        raise FacebenchError(f"{TIMEOUT} is '{text}'", "give seconds, more than 0")
-    return seconds
-
-
-@contextmanager
-def cluster_timeout(needs: Needs) -> Iterator[Callable[[], None]]:
-    """Wait for Ray inside the block while there is hope; give the heartbeat to call at each result.
-
-    Raises:
-        FacebenchError: the cluster has had less than the work needs, and nothing came, for
-            `TIMEOUT` seconds; or that is no number of seconds.
-    """
-    watchdog = _Watchdog(needs)
-    if threading.current_thread() is not threading.main_thread():  # only this one is interrupted
-        yield watchdog.heartbeat
-        return
-    # Without a handler this signal ends the process; that of Ctrl-C raises in the main thread.
-    before = signal.signal(SIGNAL, signal.default_int_handler)
-    watchdog.start()
-    try:
-        yield watchdog.heartbeat
-    except KeyboardInterrupt:
-        # A real Ctrl-C, which is not ours to explain.
-        if watchdog.has is None:
-            raise
-        raise watchdog.message(watchdog.has) from None
-    finally:
-        # First the thread, then the handler: its signal without one would end the process.
-        watchdog.over.set()
-        watchdog.join(_POLL_SECONDS)
-        signal.signal(SIGNAL, before or signal.SIG_DFL)

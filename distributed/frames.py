@@ -21,7 +21,8 @@ from ..bench.method.registry import build_method
 from ..errors import FacebenchError, error_line
 from ..recon.face.tracks import WIDTH
 from ..recon.video.decode import CHUNK_FRAMES
-from .cluster import Needs, be_quiet, cluster_timeout, one_thread_each, total
+from .cluster import be_quiet, one_thread_each, total
+from .patience import Needs, cluster_timeout
 
 READER_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that reads, decodes and crops."""

@@ -14,11 +14,10 @@ from ..errors import FacebenchError, Finding, error_line, failure, success, warn
 from ..recon.morphable.load import load_model
 from ..results.run.record import package_versions
 from .cluster import ONE_THREAD, ray_connection
+from .patience import NO_ROOM
 
 NODE_SECONDS = 180.0
 """A node that gives no answer for so long is taken for lost: its first worker imports PyTorch."""
-
-NO_ROOM = "make room on its disk, where Ray keeps its logs (df /tmp/ray), and in its memory"
 
 MIN_FREE_GB = 3.0
 """Of memory, for one worker with a network."""

@@ -30,8 +30,9 @@ from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
-from .cluster import cluster_timeout, one_thread_each, ray_connection, total
+from .cluster import one_thread_each, ray_connection, total
 from .frames import READER_CPUS, actor_resources, one_each, one_thread, stream_needs, stream_quietly
+from .patience import cluster_timeout
 
 FEW_PHOTOGRAPHS = 100
 """Up to so many are prepared in this process: Ray and its workers take many seconds to start."""

@@ -27,7 +27,8 @@ def in_tasks(
     """
     import ray
 
-    from .cluster import Needs, cluster_timeout, one_thread_each, total
+    from .cluster import one_thread_each, total
+    from .patience import Needs, cluster_timeout
 
     waiting = iter(jobs)
     # Twice as many as run: the next is on its worker's machine when one ends.

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from facebench.distributed.cluster import TIMEOUT, Needs, cluster_timeout
+from facebench.distributed import patience
+from facebench.distributed.patience import TIMEOUT, Needs, cluster_timeout
 from facebench.errors import FacebenchError
 
 pytestmark = pytest.mark.usefixtures("ray_running")
@@ -21,6 +22,11 @@ TOO_MUCH = Needs(cpus=1000)
 def sleep(seconds: float) -> None:
     """A job."""
     time.sleep(seconds)
+
+
+def die() -> None:
+    """A job that ends its worker."""
+    os._exit(1)
 
 
 @contextmanager
@@ -60,6 +66,19 @@ def test_a_cluster_that_is_large_enough_may_take_its_time() -> None:
     slow = ray.remote(num_cpus=1)(sleep).remote(2.5)
     with cluster_timeout(Needs(cpus=1)):
         ray.get(slow)
+
+
+def test_nodes_whose_workers_die_as_they_start_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the disk of their logs is full: Ray tries for ever."""
+    monkeypatch.setattr(patience, "_nothing", die)
+    never = ray.remote(num_cpus=1000)(sleep).remote(0)
+    with (
+        pytest.raises(FacebenchError, match=r"every worker of Ray dies.*make room.*goes on"),
+        cluster_timeout(Needs(cpus=1)),
+    ):
+        ray.wait([never])
 
 
 def test_as_long_as_something_comes_it_is_waited_for() -> None:
