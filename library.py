@@ -232,8 +232,8 @@ def reconstruct(
 
     Args:
         photograph: its file, or its pixels (H, W, 3) in uint8 RGB.
-        model: the face model, or its name or file; None stands for `human`, or, for `ours`, for
-            that of the package's weights.
+        model: the face model, or its name or file; None stands for `human`, for weights of `ours`
+            that are given for `embedded`.
         method: `fitting`, any model fitted to landmarks and pixels; or `ours`, by a network. None
             stands for `ours` with a checkpoint, else for `fitting`.
         checkpoint: weights of `facebench train`, of a landmarker for `fitting`; None stands for

@@ -207,7 +207,8 @@ def photograph_method(function: Command) -> Command:
         ),
         click.option(
             "--model",
-            help=f"{_OF_WEIGHTS} A fit takes any.  [default: human for fitting, embedded for ours]",
+            help=f"{_OF_WEIGHTS} A fit takes any.  "
+            "[default: human, for given weights of ours embedded]",
         ),
     )
     return _with(options, function)

@@ -48,6 +48,8 @@ COLUMNS, SIDE_INCHES, DPI = 2, 3.75, 150
 """Of the figure: panels in a line at most, the side of one, and dots per inch."""
 MARKERS = (("o", "#14607a"), ("s", "#d3671c"), ("^", "#7a4fa3"), ("x", "#2f8a4c"))
 """Form and colour of each group's points: the form alone tells them in a black and white print."""
+LEAST_MM = 0.01
+"""Smaller errors are drawn here: a displacement that a model has not is an error of 1e-14 mm."""
 
 
 class Audit:
@@ -132,7 +134,7 @@ def _draw(panel: Axes, protocol: str, rows: pd.DataFrame) -> None:
 
     # A bump's error is a thirtieth of another person's: on linear scales most would be one spot.
     # The same scale on both axes, or the line of equality would be no diagonal.
-    errors = rows[["true_mm", "measured_mm"]].where(lambda mm: mm > 0)
+    errors = rows[["true_mm", "measured_mm"]].clip(lower=LEAST_MM)
     limits = (0.8 * float(errors.min().min()), 1.25 * float(errors.max().max()))
     panel.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
     panel.plot(limits, limits, color="0.7", linewidth=0.8, zorder=0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...bench.dataset.interface import OVERALL
 from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
 from ..files import json_text, write_text
@@ -157,7 +158,7 @@ def _verdict(first: str, other: str, pairs: Sequence[RunPair]) -> Iterator[str]:
     lower = [p for p in pairs if p.shown and (p.difference.mean_mm < 0) == (p.first == first)]
     higher = [p for p in pairs if p.shown and p not in lower]
     # Of a dataset without scenes "in all" would be a riddle.
-    alone = [pair.scene for pair in pairs] == ["all"]
+    alone = [pair.scene for pair in pairs] == [OVERALL]
     for better, worse, shown in ((first, other, lower), (other, first, higher)):
         if shown:
             scenes = "every scene" if len(shown) == len(pairs) > 1 else _scenes(shown)

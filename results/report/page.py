@@ -123,7 +123,7 @@ def _with(before: Markup, charts: Markup) -> Markup:
 
 def _card(scene: str, cell: SceneSummary) -> Markup:
     error = spread_text(cell.mean_mm, cell.std_mm)
-    counts = f"{cell.n_subjects} of {count_of(cell.n_subjects + cell.n_failed, 'subject')}"
+    counts = f"{cell.n_subjects:,} of {count_of(cell.n_subjects + cell.n_failed, 'subject')}"
     if cell.frames:
         counts += f", {count_of(cell.faces, 'face')} in {count_of(cell.frames, 'frame')}"
     if math.isfinite(share := completeness(cell)):

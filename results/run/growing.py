@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -74,9 +75,9 @@ class GrowingTable:
         first = self._settled + len(self._fresh)
         self._rows |= {result.item: first + place for place, result in enumerate(results)}
         self._fresh += results
+        self._unwritten = True
         if len(self._fresh) >= ROWS:
             self._settle()
-        self._unwritten = True
         if self._took <= self.SHARE * (time.monotonic() - self._ended):
             self.write()
 
@@ -110,9 +111,9 @@ class _Parts(Sequence[Any]):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
-        self._places: list[tuple[int, int]] = []
+        self._places: list[tuple[int, int, int]] = []
+        """Of each table that is written: first byte, bytes and rows."""
         self._last = schema().empty_table()
-        self._n_rows: list[int] = []
 
     def __len__(self) -> int:
         return len(self._places) + 1
@@ -123,7 +124,7 @@ class _Parts(Sequence[Any]):
         if not 0 <= number < len(self._places):
             raise IndexError(number)
         assert self._file is not None
-        start, size = self._places[number]
+        start, size, _ = self._places[number]
         # Nothing is copied: the pages that are touched come from the disk, and go with the table.
         mapped = mmap.mmap(self._file.fileno(), size, offset=start, access=mmap.ACCESS_READ)
         return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
@@ -131,7 +132,7 @@ class _Parts(Sequence[Any]):
     @property
     def ends(self) -> NDArray[np.int64]:
         """After how many rows over all each table ends."""
-        return np.cumsum([*self._n_rows, len(self._last)], dtype=np.int64)
+        return np.cumsum([*(rows for *_, rows in self._places), len(self._last)], dtype=np.int64)
 
     def add(self, table: Any) -> None:
         """Append rows.
@@ -144,16 +145,16 @@ class _Parts(Sequence[Any]):
             self._last = whole
             return
         with explain_write_errors(self._path):
+            # Size and rows in one step: Ctrl-C may come after any.
             self._places.append(self._write(whole))
-        self._n_rows.append(len(whole))
         self._last = schema().empty_table()
 
-    def _write(self, table: Any) -> tuple[int, int]:
-        """Where in the file the table lies, and its size in bytes."""
+    def _write(self, table: Any) -> tuple[int, int, int]:
+        """Where in the file the table lies, its size in bytes, and its rows."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115  as long as self
-        end = sum(self._places[-1]) if self._places else 0
+        end = sum(self._places[-1][:2]) if self._places else 0
         start = -(-end // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, table.schema) as writer:
@@ -162,4 +163,6 @@ class _Parts(Sequence[Any]):
         self._file.seek(start)
         self._file.write(content)
         self._file.flush()
-        return start, content.size
+        # Network disks tell only now that they are full; what they lack would be read as zeros.
+        os.fsync(self._file.fileno())
+        return start, content.size, len(table)

@@ -203,7 +203,7 @@ class Ledger:
         rows = (row for part in parts for row in zip(*map(pa.Array.to_pylist, part), strict=True))
         clips: dict[str, ClipProgress] = {}
         for clip, mine in groupby(rows, itemgetter(0)):
-            # A row may be there twice, as in `_columns`.
+            # A row may be there twice, as in `_once`.
             standing = {chunk: (chunk, last, status) for _, chunk, last, status in mine}
             clips[clip] = _progress([*standing.values()])
         return clips

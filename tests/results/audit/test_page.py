@@ -75,9 +75,15 @@ def test_each_group_of_the_figure_is_told_without_colour(
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     groups = ("identity", "topology", "local", "ladder")
-    write_figure(pd.concat([rows.assign(group=group) for group in groups]), tmp_path / "f.png")
+    grouped = pd.concat([rows.assign(group=group) for group in groups], ignore_index=True)
+    # Of a model that cannot open its jaw the truth is its own prediction, but for rounding.
+    grouped.loc[0, ["true_mm", "measured_mm"]] = 3e-14, 0.0
+    write_figure(grouped, tmp_path / "f.png")
     (figure,) = drawn
     named = figure.legends[0]
     assert [text.get_text() for text in named.get_texts()] == list(groups)
     assert len({line.get_marker() for line in named.get_lines()}) == len(groups)
     assert all(len(axes.lines) == 1 + len(groups) for axes in figure.axes[:2])
+    assert min(axes.get_xlim()[0] for axes in figure.axes[:2]) == pytest.approx(0.008)
+    known = [np.isfinite(line.get_ydata()) for axes in figure.axes for line in axes.lines[1:]]
+    assert np.concatenate(known).sum() == grouped["measured_mm"].notna().sum(), "none is lost"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facebench.bench.scoring.result import Result
+from facebench.errors import FacebenchError
 from facebench.results.run import growing as growing_module
 from facebench.results.run import items
 from facebench.results.run.growing import GrowingTable
@@ -110,3 +113,32 @@ def test_rows_that_came_take_no_memory(tmp_path: Path, monkeypatch: pytest.Monke
     assert pa.total_allocated_bytes() - before < 8e6
     assert [row.item for row in growing.find(["s17/b", "s9999/a"])] == ["s17/b", "s9999/a"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(OSError(errno.EDQUOT, "quota"), FacebenchError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_rows_are_kept_whatever_comes_while_they_are_put_on_the_disk(
+    failure: BaseException,
+    told: type[BaseException],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A network disk tells only as it is flushed that it is full; Ctrl-C comes at any time."""
+    for module in (items, growing_module):
+        monkeypatch.setattr(module, "ROWS", 4)
+    flush = os.fsync
+
+    def fail(number: int) -> None:
+        monkeypatch.setattr(os, "fsync", flush)
+        raise failure
+
+    table = ItemsTable(tmp_path / "items.parquet")
+    growing = GrowingTable(table)
+    growing.add(rows_of(0))
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(told), growing:
+        growing.add([*rows_of(1), *rows_of(2)])
+    found = table.read()["item"].tolist()
+    assert found == [row.item for subject in range(3) for row in rows_of(subject)]
