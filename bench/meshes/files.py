@@ -270,11 +270,13 @@ def one_of_equals(paths: Sequence[Path]) -> Path | None:
     """Which of several files of one name to read, where all hold the same shape; else None.
 
     Programs write a face in several formats at once, a GLB in metres. Equal are its triangles and,
-    to five digits, its vertices. The one with landmarks goes first, else the order of `FORMATS`.
+    to five digits, its vertices. The one with landmarks goes first, else the order of `FORMATS`,
+    GLB last.
     """
     if len({path.with_suffix("") for path in paths}) > 1:
         return None
-    ordered = sorted(paths, key=lambda path: FORMATS.index(path.suffix.lower()))
+    order = [*(ending for ending in FORMATS if ending != ".glb"), ".glb"]
+    ordered = sorted(paths, key=lambda path: order.index(path.suffix.lower()))
     try:
         meshes = {path: load_mesh(fetch(path), points=True) for path in ordered}
     except FacebenchError:

@@ -75,6 +75,18 @@ def box_overlap(a: Box, b: Box) -> float:
     return both / max(a.width * a.height + b.width * b.height - both, 1e-12)
 
 
+def upright_box(box: Box, orientation: int, frame: NDArray[np.uint8]) -> Box:
+    """Where a box of a picture's file lies in the upright frame (H, W, 3), by Exif's number."""
+    left, top, width, height = box.left, box.top, box.width, box.height
+    if orientation in (5, 6, 7, 8):
+        left, top, width, height = top, left, height, width
+    if orientation in (2, 3, 6, 7):
+        left = frame.shape[1] - left - width
+    if orientation in (3, 4, 7, 8):
+        top = frame.shape[0] - top - height
+    return Box(left, top, width, height)
+
+
 def is_inside(box: Box, frame: NDArray[np.uint8]) -> bool:
     """Whether a box that somebody gave lies in an (H, W, 3) frame, but for what its edge cuts."""
     height, width = frame.shape[:2]

@@ -130,11 +130,11 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
         raise ValueError(error_line(error)) from error
 
 
-def is_turned(content: bytes) -> bool:
-    """Whether a picture lies otherwise in its file than it is shown, by its Exif."""
+def orientation_of(content: bytes) -> int:
+    """How a picture lies in its file, by Exif's number: 1 is upright, and where none is told."""
     with suppress(Exception), Image.open(io.BytesIO(content), formats=_known_formats()) as picture:
-        return bool(picture.getexif().get(_ORIENTATION, 1) != 1)
-    return False
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    return 1
 
 
 def count_pictures(path: Path) -> int:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import FacebenchError
-from ..face.crop import Box, box_of_points, check_inside, is_inside, landmark_box
+from ..face.crop import Box, box_of_points, check_inside, is_inside, landmark_box, upright_box
 from ..face.labels import check_pixels, points_of_text
-from ..files.pictures import is_turned, read_picture
+from ..files.pictures import orientation_of, read_picture
 from ..files.text import SPREADSHEET, decode_text
 from ..synthetic.appearance import CLASS_NAMES
-from ..vision.detect import ManyFacesDetector, are_elsewhere
+from ..vision.detect import ManyFacesDetector, do_meet
 from ..vision.parsing import BISENET, convert_order
 from .listing import Photograph
 from .patch import Framed, Patch, cut_patch
@@ -165,9 +165,8 @@ def find_faces(
         digest = hashlib.sha256(content).hexdigest()
         frame = decode_photograph(content)
         found = _faces(photograph, frame, detector)
-        # Programs differ in whether they turn a picture upright before it is labelled.
-        boxes = [box for _, box, _ in found] if photograph.landmarks else []
-        if boxes and is_turned(content) and are_elsewhere(boxes, frame, detector):
+        turn = orientation_of(content) if photograph.landmarks else 1
+        if turn != 1 and _lie([box for _, box, _ in found], turn, frame, detector):
             raise RejectedError(Reason.SIDECAR, _LIES)
         mask = _mask(photograph, frame, settings.mask_order)
         # After the mask: a photograph whose label file is unusable has no face that could be kept.
@@ -212,6 +211,17 @@ def _check_same_picture(boxes: Sequence[Box], frame: Pixels) -> None:
         check_inside(boxes[0], frame)
     except FacebenchError as error:
         raise RejectedError(Reason.SIDECAR, error.message) from error
+
+
+def _lie(boxes: Sequence[Box], turn: int, frame: Pixels, detector: ManyFacesDetector) -> bool:
+    """Whether labels are of the picture before it is turned: on a face only once they are, too.
+
+    Programs differ in whether they turn a picture first. A face beside them alone says nothing: of
+    a group somebody labels one, whom a detector need not find.
+    """
+    found = detector.detect_all(frame)
+    upright = [upright_box(box, turn, frame) for box in boxes]
+    return not do_meet(boxes, found) and do_meet(upright, found)
 
 
 def _choose(

@@ -277,7 +277,12 @@ def are_elsewhere(boxes: Sequence[Box], frame: Pixels, detector: ManyFacesDetect
     all, nobody knows.
     """
     found = detector.detect_all(frame)
-    return bool(found) and not any(box_overlap(a, b) >= MET for a in boxes for b in found)
+    return bool(found) and not do_meet(boxes, found)
+
+
+def do_meet(boxes: Sequence[Box], found: Sequence[Box]) -> bool:
+    """Whether any of some boxes that somebody gave is of a face that a detector found."""
+    return any(box_overlap(a, b) >= MET for a in boxes for b in found)
 
 
 def _on_one_face(window: Box, other: Box) -> bool:

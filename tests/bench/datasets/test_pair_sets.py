@@ -166,9 +166,12 @@ def test_one_face_in_several_formats_is_one(tmp_path: Path, face: Mesh) -> None:
         write_mesh(face, tmp_path / f"ours/a{ending}")
     write_mesh(face, tmp_path / "theirs/a.ply")
     np.savez(tmp_path / "theirs/a.npz", vertices=face.vertices, triangles=face.triangles)
+    write_mesh(face, tmp_path / "theirs/b.glb")
+    np.savez(tmp_path / "theirs/b.npz", vertices=face.vertices, triangles=face.triangles)
     found, method = pairs(tmp_path / "ours", tmp_path / "theirs")
-    (item,) = found.items
+    item, other = found.items
     assert method.folder.find(item).name == "a.obj" and item.scans[0].path.name == "a.ply"
+    assert other.scans[0].path.name == "b.npz"
     vertices = np.array(face.vertices)
     vertices[7] += 0.1
     write_mesh(Mesh(vertices, face.triangles), tmp_path / "ours/a.ply")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from facebench.recon.face.crop import LANDMARK_SHARE, Box, crop_square
+from facebench.recon.face.crop import LANDMARK_SHARE, Box, crop_square, upright_box
+from facebench.recon.files.pictures import orientation_of, read_picture
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -63,3 +67,18 @@ def test_crop_moves_with_the_face(dx: int, dy: int) -> None:
     moved = np.roll(frame, (dy, dx), axis=(0, 1))
     first = crop_square(frame, Box(60, 60, 40, 40), 48)
     np.testing.assert_array_equal(first, crop_square(moved, Box(60 + dx, 60 + dy, 40, 40), 48))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_box_is_turned_as_its_picture_is(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = np.zeros((40, 70, 3), np.uint8)
+    lying[5:15, 20:50] = 255
+    file = io.BytesIO()
+    Image.fromarray(lying).save(file, "PNG", exif=exif)
+    upright = np.asarray(read_picture(file.getvalue(), "RGB"))
+    rows, columns = (np.flatnonzero(upright[..., 0].any(axis=axis)) for axis in (1, 0))
+    expected = Box(columns[0], rows[0], len(columns), len(rows))
+    assert orientation_of(file.getvalue()) == orientation
+    assert upright_box(Box(20, 5, 30, 10), orientation, upright) == expected

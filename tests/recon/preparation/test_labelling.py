@@ -119,12 +119,14 @@ def test_landmarks_of_a_picture_before_it_is_turned_are_refused(tmp_path: Path) 
     exif[0x0112] = 6
     five = np.add(TEMPLATE, (168, 48))
     lying = np.stack([five[:, 1], 511 - five[:, 0]], axis=1)
-    for name, points in (("right", five), ("wrong", lying)):
+    # Of a group somebody labels one, and the detector finds another.
+    other = np.add(TEMPLATE, (380, 380))
+    for name, points in (("other", other), ("right", five), ("wrong", lying)):
         picture = Image.fromarray(astronaut()).transpose(Image.Transpose.ROTATE_90)
         picture.save(tmp_path / f"{name}.jpg", exif=exif)
         np.savetxt(tmp_path / f"{name}.txt", points)
-    right, wrong = found(tmp_path)
-    assert len(right.candidates) == 1 and not wrong.candidates
+    other, right, wrong = found(tmp_path)
+    assert len(other.candidates) == len(right.candidates) == 1 and not wrong.candidates
     ((_, _, why),) = wrong.rejected
     assert why.reason is Reason.SIDECAR and "before it is turned" in str(why)
 
