@@ -83,8 +83,9 @@ class _Watchdog(threading.Thread):
         if now - self._sound <= self._seconds:
             return None
         self._sound = now
-        dying = _nodes_without_workers()
-        if not dying:
+        dying = _nodes_without_workers(self.over)
+        # Something may have come while they were asked.
+        if not dying or self._sound > now:
             return None
         return FacebenchError(
             f"{nothing}: on {', '.join(dying)} every worker of Ray dies as it starts",
@@ -92,7 +93,7 @@ class _Watchdog(threading.Thread):
         )
 
 
-def _nodes_without_workers() -> list[str]:
+def _nodes_without_workers(over: threading.Event) -> list[str]:
     """Addresses of all nodes with processors, where none of them can start a worker; else none.
 
     Ray tries for ever to start the workers of a node whose disk is full, or that lost its files.
@@ -104,8 +105,11 @@ def _nodes_without_workers() -> list[str]:
     tried = [
         ask.options(scheduling_strategy=pin(node["NodeID"], soft=False)).remote() for node in nodes
     ]
-    answered, late = ray.wait(tried, num_returns=len(tried), timeout=_ANSWER_SECONDS)
-    if late or not all(map(_crashed, answered)):
+    until, late = time.monotonic() + _ANSWER_SECONDS, tried
+    # In short turns: Ray may be ended once nobody waits for it any more, and not under this thread.
+    while late and time.monotonic() < until and not over.is_set():
+        _, late = ray.wait(tried, num_returns=len(tried), timeout=_POLL_SECONDS / 2)
+    if late or not all(map(_crashed, tried)):
         return []
     return [node["NodeManagerAddress"] for node in nodes]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ def sleep(seconds: float) -> None:
 def die() -> None:
     """A job that ends its worker."""
     os._exit(1)
+
+
+def doze() -> None:
+    """A job that is longer than any test."""
+    time.sleep(60)
 
 
 @contextmanager
@@ -79,6 +85,37 @@ def test_nodes_whose_workers_die_as_they_start_are_given_up(
         cluster_timeout(Needs(cpus=1)),
     ):
         ray.wait([never])
+
+
+def test_what_comes_while_nodes_are_asked_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cluster_timeout(Needs(cpus=1)) as heartbeat:
+        asked = threading.Event()
+
+        def ask(over: threading.Event) -> list[str]:
+            heartbeat()
+            asked.set()
+            return ["n1"]
+
+        monkeypatch.setattr(patience, "_nodes_without_workers", ask)
+        assert asked.wait(20)
+        time.sleep(0.5)
+
+
+def test_nobody_asks_nodes_once_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray may then be ended, and what still waits in it would end with a traceback or worse."""
+    monkeypatch.setattr(patience, "_nothing", doze)
+    begun = threading.Event()
+    nodes = patience._nodes_without_workers
+
+    def ask(over: threading.Event) -> list[str]:
+        begun.set()
+        return nodes(over)
+
+    monkeypatch.setattr(patience, "_nodes_without_workers", ask)
+    with cluster_timeout(Needs(cpus=1)):
+        assert begun.wait(20)
+        time.sleep(0.5)
+    assert not any(isinstance(one, patience._Watchdog) for one in threading.enumerate())
 
 
 def test_as_long_as_something_comes_it_is_waited_for() -> None:
