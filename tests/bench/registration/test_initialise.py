@@ -21,6 +21,7 @@ from facebench.bench.registration.initialise import (
 )
 from facebench.bench.registration.nose_tip import FACE_MM, NOSE_TIP
 from facebench.bench.registration.prepared_mesh import PreparedMesh
+from facebench.bench.scoring.register import register_pair
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.region import OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
@@ -53,6 +54,15 @@ def test_landmarks_alone_give_the_similarity(face: Mesh, moved: PreparedMesh, kn
     assert start.transform.scale == pytest.approx(known.scale, rel=1e-9)
     np.testing.assert_allclose(start.transform.apply(face.vertices), moved.mesh.vertices, atol=1e-6)
     assert start.residual_mm(start.transform) == pytest.approx(0, abs=1e-9)
+
+
+def test_landmarks_that_lay_nothing_on_anything_are_told(face: Mesh, moved: PreparedMesh) -> None:
+    """In words, and not by a distance that is none."""
+    start = Initialisation(Similarity.identity(), "given")
+    protocol = replace(preset("micc"), alignment=LANDMARKS_ALONE, intersection=OverlapRegion(1e-6))
+    side = PreparedMesh.of(face, None, "prediction")
+    with pytest.raises(FacebenchError, match="no point of the one has a counterpart on the other"):
+        register_pair(side, moved, start, Sphere.everywhere(), protocol)
 
 
 def test_a_rigid_start_keeps_the_size(face: Mesh, moved: PreparedMesh) -> None:
