@@ -25,6 +25,7 @@ from facebench.bench.photographs.check import Networks, check_photographs
 from facebench.bench.photographs.reference import ReferencePhotograph, read_reference
 from facebench.errors import FacebenchError, error_line
 from facebench.recon.face.crop import Box
+from facebench.recon.morphable import EMBEDDED, HUMAN
 from facebench.recon.morphable.load import load_model
 from facebench.recon.portraits.reconstructor import (
     ReconstructionMethod,
@@ -68,12 +69,13 @@ class OneLook:
         return self._found[key]
 
 
-def combinations(models: list[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Method, model (None: its own) and landmarks."""
+def combinations(models: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Method, model and landmarks."""
     for landmarks, model in product(LANDMARKS, models):
         yield "fitting", model, landmarks
-    for landmarks in (NONE, *LANDMARKS):
-        yield "ours", None, landmarks
+    # The package has weights for these two.
+    for landmarks, model in product((NONE, *LANDMARKS), (HUMAN, EMBEDDED)):
+        yield "ours", model, landmarks
 
 
 def main() -> None:
@@ -96,7 +98,7 @@ def main() -> None:
         except FacebenchError as error:
             print(error_line(error), file=sys.stderr)
             continue
-        for method, model, landmarks in combinations(["human", "embedded", *given.model]):
+        for method, model, landmarks in combinations([HUMAN, EMBEDDED, *given.model]):
             try:
                 choice = choose_method(method, model, None, landmarks)
                 numbers = measure(photographs, detector, choice)
