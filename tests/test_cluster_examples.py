@@ -99,7 +99,8 @@ def slurm(tmp_path: Path) -> dict[str, str]:
     """Commands that note how they were called, in place of SLURM's, Ray's and the long run."""
     log = tmp_path / "log"
     commands = {
-        "scontrol": 'if [ "$1" = show ]; then echo n1; echo n2; fi',
+        "scontrol": 'case "$1 $2" in "show hostnames") echo n1; echo n2;; '
+        '"show job") echo "   JobState=${STATE:-RUNNING} Reason=None";; esac',
         "srun": 'echo $$ > $SHARED/step; while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
         "scancel": "kill -TERM $(cat $SHARED/batch)",
         "ray": "trap 'echo ray ended >> $LOG; exit 0' TERM; sleep 30 & wait",
@@ -119,11 +120,17 @@ def slurm(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **own, **places, "QUICK": ""}
 
 
-@pytest.mark.parametrize("told", ["batch", "step"])
-def test_a_preempted_job_keeps_what_is_done_and_goes_back(slurm: dict[str, str], told: str) -> None:
-    """The script is sent SIGTERM, or, by sites without send_user_signal, its steps alone."""
+@pytest.mark.parametrize(("told", "state"), [("batch", ""), ("step", ""), ("step", "CANCELLED")])
+def test_a_preempted_job_keeps_what_is_done_and_goes_back(
+    slurm: dict[str, str], told: str, state: str
+) -> None:
+    """The script is sent SIGTERM, or, by sites without send_user_signal, its steps alone.
+
+    A job that somebody cancelled keeps what is done too, and does not come back.
+    """
     log, places = Path(slurm["LOG"]), Path(slurm["SHARED"])
-    process = subprocess.Popen(["bash", SLURM], env=slurm, start_new_session=True)
+    words = ["bash", SLURM]
+    process = subprocess.Popen(words, env={**slurm, "STATE": state}, start_new_session=True)
     (places / "batch").write_text(str(process.pid))
     until, said = time.monotonic() + 60, ""
     while not ("running" in said and said.count("\nray ") == 2) and time.monotonic() < until:
@@ -132,9 +139,11 @@ def test_a_preempted_job_keeps_what_is_done_and_goes_back(slurm: dict[str, str],
     os.kill(process.pid if told == "batch" else int((places / "step").read_text()), signal.SIGTERM)
     assert process.wait(60) == 143
     lines = log.read_text().splitlines()
-    assert lines.index("kept") < lines.index("scontrol requeue 7") and "ray ended" in lines
+    # The state is asked for once everything is kept.
+    back = "scontrol show job 7" if state else "scontrol requeue 7"
+    assert lines.index("kept") < lines.index(back) and "ray ended" in lines
     assert told == "step" or lines.index("kept") < lines.index("ray ended")
-    assert lines.count("scontrol requeue 7") == 1
+    assert lines.count("scontrol requeue 7") == (0 if state else 1)
     starts = [line for line in lines if line.startswith("ray start")]
     assert len(starts) == 2 and sum("--head" in line for line in starts) == 1
     steps = [line for line in lines if line.startswith("srun ")]

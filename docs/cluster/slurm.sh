@@ -52,8 +52,10 @@ ended() {
 }
 preempted() {
   ended
-  # Out of time is no preemption: SLURM would not requeue it by itself.
-  scontrol requeue "$SLURM_JOB_ID" || true
+  # Out of time is no preemption: SLURM would not requeue it by itself. Who cancels it means it.
+  if ! scontrol show job "$SLURM_JOB_ID" 2>/dev/null | grep -q JobState=CANCELLED; then
+    scontrol requeue "$SLURM_JOB_ID" || true
+  fi
   exit 143
 }
 trap preempted TERM INT
