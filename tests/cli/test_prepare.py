@@ -53,7 +53,7 @@ def test_prepares_says_what_was_left_out_and_trains(photographs: Path, tmp_path:
     arguments = ["--data", str(out), "--out", str(tmp_path / "run"), "--steps", "2", "--json"]
     trained = CliRunner().invoke(train, [*arguments, "--recipe", "ours-embedded", *settings])
     assert trained.exit_code == 0, trained.output
-    assert "Without a mask: 1 photographs" in trained.stderr
+    assert "Without a mask: 1 photograph." in trained.stderr
     log = json.loads(trained.stdout)
     assert log["steps"] == 2 and log["log"]["pixel"] > 0 and log["log"]["landmark"] > 0
 
