@@ -16,8 +16,8 @@ from ..errors import FacebenchError
 from .cluster import total
 
 TIMEOUT = "FACEBENCH_CLUSTER_PATIENCE"
-"""Environment variable: seconds without a result after which a cluster that is too small is given
-up; a machine that takes the place of a lost one may take minutes to come."""
+"""Environment variable: seconds without a result after which a cluster that is too small, or that
+starts no worker, is given up; what takes the place of a lost machine may take minutes to come."""
 
 SIGNAL = signal.SIGUSR1
 """Ends the waiting. Not the one of Ctrl-C, which a shell's background jobs do not hear."""
@@ -121,10 +121,8 @@ def _nothing() -> None:
 def _crashed(task: ray.ObjectRef[None]) -> bool:
     try:
         ray.get(task)
-    except ray.exceptions.WorkerCrashedError:
-        return True
-    except ray.exceptions.RayError:
-        return False
+    except ray.exceptions.RayError as error:
+        return isinstance(error, ray.exceptions.WorkerCrashedError)
     return False
 
 

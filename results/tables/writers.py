@@ -64,6 +64,8 @@ _LATEX = {
 }
 # One pass over all marks: a second would escape the backslashes of the first.
 # Of two that would be set as one other mark, the first is parted from the second.
+_MINUS = r"(?<![\w-])-(?=\d)"
+"""Before a number: as a hyphen it would be set too short."""
 _LATEX_MARK = re.compile("|".join([*map(re.escape, _LATEX), "-(?=-)", "'(?=')", ",(?=,)"]))
 
 
@@ -289,7 +291,8 @@ def latex_escaped(text: str) -> str:
     """Text that LaTeX sets as it stands."""
     # A letter and its mark are one character to it.
     one = unicodedata.normalize("NFC", " ".join(text.split()))
-    return _LATEX_MARK.sub(lambda match: _LATEX.get(match[0], f"{match[0]}{{}}"), one)
+    signed = re.sub(_MINUS, "−", one)
+    return _LATEX_MARK.sub(lambda match: _LATEX.get(match[0], f"{match[0]}{{}}"), signed)
 
 
 def latex(table: Table) -> str:

@@ -115,6 +115,11 @@ def test_latex_sets_a_name_as_it_stands(name: str, row: str) -> None:
     assert row in latex(table).splitlines()
 
 
+def test_latex_sets_a_minus_before_numbers_and_hyphens_in_words() -> None:
+    assert latex_escaped("-0.39 [-0.59, -0.20]") == r"$-$0.39 [$-$0.59, $-$0.20]"
+    assert latex_escaped("mean-face of 2026-11-30, run-2") == "mean-face of 2026-11-30, run-2"
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])
 def test_no_csv_cell_is_a_formula(start: str) -> None:
     name = f"{start}1+cmd|'x'!A1"
