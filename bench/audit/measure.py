@@ -6,8 +6,10 @@ changed. The choices are those that `PRESETS` and published evaluations differ i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +20,9 @@ from ...recon.morphable.model import MorphableModel
 from ...recon.synthetic.photograph import random_stream
 from ..protocol.record import Protocol
 from ..scoring.diagnosis import warnings
+from ..scoring.register import InitialisedPair
 from ..scoring.result import NAN
-from ..scoring.score import score_prediction
+from ..scoring.score import ScoredPair, initialise_pair, score_pair
 from ..scoring.target import Target
 from ..surface.triangles import Float64Array
 from .people import AuditedPerson, shown_area, true_errors
@@ -86,25 +89,35 @@ def audit_person(person: AuditedPerson, plan: AuditPlan) -> list[AuditRow]:
         # By person and predictor: with one stream for all everybody is given the same stranger.
         key = ("audit", model.digest, person.subject, predictor.name)
         face = predictor.predict(model, person, area, random_stream(plan.seed, *key))
+        pairs: list[InitialisedPair] = []
         for protocol in plan.protocols:
             which = (protocol.name, protocol.digest, predictor.name, predictor.group)
             whose = (model.name, *which, person.subject)
-            rows.append(AuditRow(*whose, *_measure(person, area, face, protocol)))
+            rows.append(AuditRow(*whose, *_measure(person, area, face, protocol, pairs)))
     return rows
 
 
 def _measure(
-    person: AuditedPerson, area: Float64Array, face: Predicted, protocol: Protocol
+    person: AuditedPerson,
+    area: Float64Array,
+    face: Predicted,
+    protocol: Protocol,
+    pairs: list[InitialisedPair],
 ) -> tuple[float, float, float, str, float, str]:
     """Measured and true value, correlation over the face, why there is no value, the value's own
-    deviation and what speaks against it."""
+    deviation and what speaks against it. Other protocols' pairs are taken, and own ones added."""
     counted = np.where(face.covered, area, 0.0)
     errors = true_errors(face.vertices, person, counted, protocol.alignment.scale != "none")
     true = STATISTICS[protocol.reduction.points](errors, counted)
     given = person.scan_landmarks if needs_landmarks(protocol) else None
     try:
-        pair = score_prediction(
-            face.mesh, person.scan, protocol, subject=person.subject, scan_landmarks=given
+        pair = _score(
+            face.mesh,
+            person.scan,
+            protocol,
+            pairs,
+            subject=person.subject,
+            scan_landmarks=given,
         )
     except FacebenchError as error:
         return NAN, true, NAN, str(error), NAN, ""
@@ -112,6 +125,22 @@ def _measure(
     over_vertices = correlation(pair.vertex_errors, errors[face.origin], counted[face.origin])
     score = pair.score
     return score.value_mm, true, over_vertices, "", score.deviation_mm, warnings(score, protocol)
+
+
+def _score(
+    face: Mesh,
+    scan: Mesh,
+    protocol: Protocol,
+    pairs: list[InitialisedPair],
+    **labels: Any,
+) -> ScoredPair:
+    """As `score_prediction`, but registered once for all protocols that register alike: it takes
+    most of the time. A pair of this face by another registration is added to the known ones."""
+    pair = next((known for known in pairs if protocol.registers_as(known.protocol)), None)
+    if pair is None:
+        pair = initialise_pair(face, scan, protocol, **labels)
+        pairs.append(pair)
+    return score_pair(face, pair, protocol)
 
 
 def needs_landmarks(protocol: Protocol) -> bool:
@@ -204,20 +233,30 @@ def measure_choices(
     tip = (
         target.nose_tip if target.nose_tip is not None else _nose_tip(prediction, target, protocol)
     )
-    return [_value(prediction, target, protocol, choice, tip) for choice in choices]
+    # Of each size and centre those that were registered.
+    pairs: defaultdict[tuple[float, float], list[InitialisedPair]] = defaultdict(list)
+    return [
+        _value(prediction, target, protocol, choice, tip, pairs[choice.size, choice.tip_off_mm])
+        for choice in choices
+    ]
 
 
 def _nose_tip(prediction: Mesh, target: Target, protocol: Protocol) -> Float64Array | None:
     """Where the protocol finds the nose tip, None where it finds nothing."""
     try:
-        pair = score_prediction(prediction, target.scan, protocol, scan_landmarks=target.landmarks)
+        pair = initialise_pair(prediction, target.scan, protocol, scan_landmarks=target.landmarks)
     except FacebenchError:
         return None
-    return pair.nose_tip.position
+    return pair.tip.position
 
 
 def _value(
-    prediction: Mesh, target: Target, protocol: Protocol, choice: Choice, tip: Float64Array | None
+    prediction: Mesh,
+    target: Target,
+    protocol: Protocol,
+    choice: Choice,
+    tip: Float64Array | None,
+    pairs: list[InitialisedPair],
 ) -> float:
     changed = protocol
     for key, value in choice.settings.items():
@@ -225,8 +264,8 @@ def _value(
     face = replace(prediction, vertices=choice.size * np.asarray(prediction.vertices))
     aside = None if tip is None else tip + np.array([choice.tip_off_mm, 0.0, 0.0])
     try:
-        pair = score_prediction(
-            face, target.scan, changed, nose_tip=aside, scan_landmarks=target.landmarks
+        pair = _score(
+            face, target.scan, changed, pairs, nose_tip=aside, scan_landmarks=target.landmarks
         )
     except FacebenchError:
         return float("nan")

@@ -222,6 +222,11 @@ class Protocol:
         """As `protocol micc (0123456789ab)`."""
         return f"protocol {self.name} ({self.digest[:12]})"
 
+    def registers_as(self, other: Protocol) -> bool:
+        """Whether the crop and the registration of a pair are the same by another protocol."""
+        sections = ("crop", "points", "alignment", "intersection")
+        return all(getattr(self, each) == getattr(other, each) for each in sections)
+
     @property
     def takes_any_unit(self) -> bool:
         """Whether landmarks alone tell a prediction's size, so that its unit does not matter."""

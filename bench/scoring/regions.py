@@ -23,7 +23,7 @@ from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array
 from .distance import DIRECTION_WEIGHTS, inlier_errors, vertex_errors
-from .register import Registered
+from .register import InitialisedPair, Registered
 
 REGIONS = ("nose", "mouth", "forehead", "cheeks")
 # A nose is three nodes of a whole face wide. The noise that stands for N dependent points grows
@@ -40,13 +40,7 @@ MARGIN_MM = 25.0  # Of the prediction around a region: its registration moves it
 EQUAL_AREA_MM2 = 10_000.0
 
 
-def register_regions(
-    prediction: PreparedMesh,
-    scan: PreparedMesh,
-    start: Initialisation,
-    crop: Sphere,
-    protocol: Protocol,
-) -> Registered:
+def register_regions(pair: InitialisedPair, protocol: Protocol) -> Registered:
     """Register the prediction to each region of the scan anew, then the region to the prediction.
 
     The initialisation gives the size and a rigid motion follows for each region. Deformed is the
@@ -55,14 +49,13 @@ def register_regions(
     their counterparts on the prediction, each region with the same area.
 
     Args:
-        prediction, scan: the pair.
-        start: from the prediction's space to the scan's.
-        crop: the part of the scan that counts.
+        pair: with its initialisation.
         protocol: with `distance.measure` `regions`.
 
     Raises:
         FacebenchError: no landmarks tell the regions, or one of the two lacks a region.
     """
+    prediction, scan, crop, start = pair.prediction, pair.scan, pair.crop, pair.start
     own = np.asarray(prediction.mesh.vertices, np.float64)
     at_prediction = np.full(len(own), np.nan)
     at_scan = np.full(len(scan.mesh.vertices), np.nan)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from ...errors import FacebenchError
+from ...recon.mesh import Mesh
 from ..protocol.record import Crop, Protocol
 from ..registration.dense import Alignment, align
 from ..registration.dogleg import align_by_dogleg
@@ -51,14 +53,56 @@ _POINT_TO_SURFACE = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class InitialisedPair:
+    """Both meshes as far as they count, and how the one comes to lie on the other.
+
+    The same for all protocols that crop and register alike (`Protocol.registers_as`), whatever
+    distances and statistics they take.
+
+    Attributes:
+        prediction, scan: what of them is near the crop and, of the prediction, seen from outside.
+        crop: the part of the scan that counts.
+        tip: where it is centred.
+        start: from the prediction's space to the scan's.
+        protocol: with the alignment as it is to be done.
+        whole: the prediction before anything was left out.
+        scaling: what the prediction was given before everything else.
+    """
+
+    prediction: PreparedMesh
+    scan: PreparedMesh
+    crop: Sphere
+    tip: NoseTip
+    start: Initialisation
+    protocol: Protocol
+    whole: Mesh
+    scaling: Similarity = field(default_factory=Similarity.identity)
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """The initialisation, taken to convergence where the protocol says so.
+
+        Raises:
+            FacebenchError: when the surfaces do not overlap.
+        """
+        surfaces, rules = (self.prediction.surface, self.scan.surface), self.protocol.intersection
+        start, settings = self.start.transform, self.protocol.alignment
+        if not settings.dense:
+            # The landmarks alone decide.
+            return Alignment.at(start, match_symmetric(*surfaces, start, rules, self.crop))
+        register = align_by_dogleg if settings.stop == "dogleg" else align
+        return register(*surfaces, start, rules, self.crop, settings)
+
+
 def initialise_on_crop(
     prediction: PreparedMesh,
     scan: PreparedMesh,
     protocol: Protocol,
     subject: str,
     label: Float64Array | None,
-) -> tuple[Sphere, NoseTip, PreparedMesh, PreparedMesh, Initialisation]:
-    """The sphere that counts, its centre, both meshes as far as they count, and the initialisation.
+) -> InitialisedPair:
+    """Find the part of the scan that counts and where the prediction lies on it.
 
     Where landmarks give the initialisation and the centre is labelled, nothing needs to be
     registered to the whole scan first.
@@ -72,7 +116,7 @@ def initialise_on_crop(
     # A given label first, then landmark 31 of the scan, which may be a detector's.
     label, crop = _label(scan, label), protocol.crop
     settings, rules = protocol.alignment, protocol.intersection
-    reach = _reach_mm(protocol, subject)
+    reach, whole = _reach_mm(protocol, subject), prediction.mesh
     axes, outside = prediction.axes, protocol.points.prediction == "outside"
     if outside and axes is not None:
         # Before anything is registered: eyeballs behind the lids must not draw the lids in.
@@ -94,7 +138,7 @@ def initialise_on_crop(
         front = start.transform.inverse().turn(_mean_normal(near.surface, sphere)[None])[0]
         own_axes = axes_around(front, prediction.surface.frame.rotation)
         prediction = prediction.outside(own_axes, reach)
-    return sphere, tip, prediction, near, start
+    return InitialisedPair(prediction, near, sphere, tip, start, protocol, whole)
 
 
 def _mean_normal(scan: Surface, sphere: Sphere) -> Float64Array:
@@ -230,27 +274,13 @@ class Registered:
         }
 
 
-def register_pair(
-    prediction: PreparedMesh,
-    scan: PreparedMesh,
-    start: Initialisation,
-    crop: Sphere,
-    protocol: Protocol,
-) -> Registered:
-    """Register densely where the protocol says so, and take its distances.
+def register_pair(pair: InitialisedPair, protocol: Protocol) -> Registered:
+    """Register a pair densely where the protocol says so, and take its distances.
 
     Raises:
         FacebenchError: when the surfaces do not overlap.
     """
-    surfaces, rules = (prediction.surface, scan.surface), protocol.intersection
-    if protocol.alignment.stop == "dogleg" and protocol.alignment.dense:
-        alignment = align_by_dogleg(*surfaces, start.transform, rules, crop, protocol.alignment)
-    elif protocol.alignment.dense:
-        alignment = align(*surfaces, start.transform, rules, crop, protocol.alignment)
-    else:
-        # The landmarks alone decide.
-        matches = match_symmetric(*surfaces, start.transform, rules, crop)
-        alignment = Alignment.at(start.transform, matches)
+    prediction, scan, crop, alignment = pair.prediction, pair.scan, pair.crop, pair.alignment
     if not alignment.residual_mm < DIVERGED_MM:
         far = f"{alignment.residual_mm:.2g} mm remain between the two"
         if np.isinf(alignment.residual_mm):
@@ -264,7 +294,7 @@ def register_pair(
     weights = DIRECTION_WEIGHTS[protocol.distance.direction]
     if measure == "correspondence":
         moved = prediction.transform(alignment.transform)
-        found, alignment, deviation = _corresponding(moved, scan, start, crop, protocol, alignment)
+        found, alignment, deviation = _corresponding(moved, pair, protocol)
         # Longer edges are halved at the scan's size: not the vertices of before.
         at_vertices = vertex_errors(found, measure, moved.surface.vertex_of)
         nowhere = np.full(len(scan.mesh.vertices), np.nan)
@@ -284,12 +314,7 @@ def register_pair(
 
 
 def _corresponding(
-    prediction: PreparedMesh,
-    scan: PreparedMesh,
-    start: Initialisation,
-    crop: Sphere,
-    protocol: Protocol,
-    alignment: Alignment,
+    prediction: PreparedMesh, pair: InitialisedPair, protocol: Protocol
 ) -> tuple[Correspondences, Alignment, float]:
     """The prediction's points with their corresponding ones, where these put it, and how far the
     mean of their distances may be off, mm.
@@ -300,10 +325,10 @@ def _corresponding(
     """
     from ..registration.nonrigid import counterparts, deviation_of_mean, register_nonrigidly
 
-    transform = alignment.transform
-    pairs = start.pairs and (transform.apply(start.pairs[0]), start.pairs[1])
-    rules = protocol.intersection
-    registered = register_nonrigidly(prediction.surface, scan.surface, crop, rules, pairs)
+    transform, marks = pair.alignment.transform, pair.start.pairs
+    pairs = marks and (transform.apply(marks[0]), marks[1])
+    crop, rules = pair.crop, protocol.intersection
+    registered = register_nonrigidly(prediction.surface, pair.scan.surface, crop, rules, pairs)
     found = counterparts(registered, crop, rules)
     # A rigid protocol stays rigid here too, or its size error would go unseen.
     factor = 1.0 if protocol.alignment.scale == "none" else None
@@ -315,4 +340,4 @@ def _corresponding(
     distances = np.linalg.norm(points - found.on_scan, axis=1)
     found = replace(found, on_prediction=points, distances=distances)
     deviation = deviation_of_mean(registered, found, scaled=factor is None)
-    return found, replace(alignment, transform=back.after(transform)), deviation
+    return found, replace(pair.alignment, transform=back.after(transform)), deviation

@@ -30,7 +30,7 @@ from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas, vertex_areas
 from .distance import CURVE_MM, pool, weighted_mean
 from .regions import register_regions
-from .register import initialise_on_crop, register_pair
+from .register import InitialisedPair, initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
 
 FEWEST = 500  # Points that can show a face.
@@ -116,6 +116,32 @@ def score_prediction(
         FacebenchError: when either mesh is not a face in mm, the prediction is mirrored or inside
             out, landmarks are missing or do not fit, or the two do not overlap.
     """
+    pair = initialise_pair(
+        prediction,
+        scan,
+        protocol,
+        subject=subject,
+        nose_tip=nose_tip,
+        prediction_landmarks=prediction_landmarks,
+        scan_landmarks=scan_landmarks,
+        fixed_scale=fixed_scale,
+    )
+    return score_pair(prediction, pair, protocol, subject=subject, parts=parts)
+
+
+def initialise_pair(
+    prediction: Mesh,
+    scan: Mesh,
+    protocol: Protocol,
+    *,
+    subject: str = "",
+    nose_tip: Float64Array | None = None,
+    prediction_landmarks: Landmarks | None = None,
+    scan_landmarks: Landmarks | None = None,
+    fixed_scale: float | None = None,
+) -> InitialisedPair:
+    """Check a pair, find the crop, and initialise the registration: the first half of
+    `score_prediction`, whose arguments these are."""
     protocol.check()
     # A factor common to a run is given beforehand: what is left is then rigid for each mesh.
     scaling, settings = _scale_normalisation(protocol, fixed_scale)
@@ -129,24 +155,41 @@ def score_prediction(
     target = PreparedMesh.of(_surface_of(scan, protocol), scan_landmarks, "scan", as_it_is)
     _check_connected(target, protocol)
     own_protocol = replace(protocol, alignment=settings)
-    crop, tip, face, target, start = initialise_on_crop(
-        face, target, own_protocol, subject, nose_tip
-    )
+    pair = initialise_on_crop(face, target, own_protocol, subject, nose_tip)
+    return replace(pair, scaling=scaling)
+
+
+def score_pair(
+    prediction: Mesh,
+    pair: InitialisedPair,
+    protocol: Protocol,
+    *,
+    subject: str = "",
+    parts: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> ScoredPair:
+    """Register an initialised pair and take its distances: the second half of `score_prediction`.
+
+    Args:
+        prediction: that the pair was made of.
+        pair: by this protocol, or by one that it `registers_as`.
+        protocol, subject, parts: as there.
+    """
+    scaling, start, crop = pair.scaling, pair.start, pair.crop
     register = register_regions if protocol.distance.measure == "regions" else register_pair
-    registered = register(face, target, start, crop, own_protocol)
+    registered = register(pair, replace(protocol, alignment=pair.protocol.alignment))
     # A subdivision puts the mesh's own vertices first.
     errors = registered.vertex_errors[: len(prediction.vertices)]
     pooled = pool(registered.errors, registered.weights)
     registration = registered.alignment
     _check_shrinking(registration.transform.scale, protocol)
     alignment = replace(registration, transform=registration.transform.after(scaling))
-    noise = noise_mm(_own_points(target, crop))
+    noise = noise_mm(_own_points(pair.scan, crop))
     columns: dict[str, Any] = {
         **registered.statistics(protocol.reduction.points),
-        **_alignment_columns(alignment, tip),
-        **_part_means(sized, errors, parts or {}),
+        **_alignment_columns(alignment, pair.tip),
+        **_part_means(pair.whole, errors, parts or {}),
         **{f"{part}_mm": mean for part, mean in registered.regions.items()},
-        "inner_share": face.inner_share,
+        "inner_share": pair.prediction.inner_share,
         "noise_floor_mm": noise_floor_mm(noise, registered.weights, protocol.reduction.points),
         "landmark_scale": start.landmark_scale * scaling.scale,
         "start": start.source,
@@ -156,9 +199,9 @@ def score_prediction(
     aligned = _transform_mesh(prediction, alignment.transform)
     of_scan, of_prediction = (side.equal_shares() for side in registered.errors)
     curve = pooled.share_within(CURVE_MM)
-    shown = target.mesh, registered.scan_errors
+    shown = pair.scan.mesh, registered.scan_errors
     distances = of_scan, of_prediction
-    return ScoredPair(score, aligned, errors, distances, curve, tip, alignment, *shown)
+    return ScoredPair(score, aligned, errors, distances, curve, pair.tip, alignment, *shown)
 
 
 def with_size_error(

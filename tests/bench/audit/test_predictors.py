@@ -129,7 +129,7 @@ def test_two_people_are_given_two_strangers(
     def unmeasured(*_: object, **__: object) -> None:
         raise FacebenchError("who it is shows in the true error")
 
-    monkeypatch.setattr(measure, "score_prediction", unmeasured)
+    monkeypatch.setattr(measure, "initialise_pair", unmeasured)
     maker = PeopleMaker(model, seed=4)
     stranger = (BY_NAME["another person"],)
     plan = AuditPlan(model, stranger, (preset("facescape"),), seed=0)

@@ -19,9 +19,9 @@ from facebench.bench.registration.initialise import (
     _turn_deg,
     initialise,
 )
-from facebench.bench.registration.nose_tip import FACE_MM, NOSE_TIP
+from facebench.bench.registration.nose_tip import FACE_MM, NOSE_TIP, NoseTip
 from facebench.bench.registration.prepared_mesh import PreparedMesh
-from facebench.bench.scoring.register import register_pair
+from facebench.bench.scoring.register import InitialisedPair, register_pair
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.region import OverlapRegion, Sphere
 from facebench.bench.surface.similarity import Similarity
@@ -60,9 +60,10 @@ def test_landmarks_that_lay_nothing_on_anything_are_told(face: Mesh, moved: Prep
     """In words, and not by a distance that is none."""
     start = Initialisation(Similarity.identity(), "given")
     protocol = replace(preset("micc"), alignment=LANDMARKS_ALONE, intersection=OverlapRegion(1e-6))
-    side = PreparedMesh.of(face, None, "prediction")
+    side, tip = PreparedMesh.of(face, None, "prediction"), NoseTip(np.zeros(3), "label")
+    pair = InitialisedPair(side, moved, Sphere.everywhere(), tip, start, protocol, face)
     with pytest.raises(FacebenchError, match="no point of the one has a counterpart on the other"):
-        register_pair(side, moved, start, Sphere.everywhere(), protocol)
+        register_pair(pair, protocol)
 
 
 def test_a_rigid_start_keeps_the_size(face: Mesh, moved: PreparedMesh) -> None:

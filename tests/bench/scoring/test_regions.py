@@ -11,8 +11,10 @@ import pytest
 from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
 from facebench.bench.registration.initialise import initialise
+from facebench.bench.registration.nose_tip import NoseTip
 from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.regions import REGIONS, register_regions
+from facebench.bench.scoring.register import InitialisedPair
 from facebench.bench.scoring.score import ScoredPair, score_prediction
 from facebench.bench.surface.region import Sphere
 from facebench.errors import FacebenchError
@@ -91,5 +93,7 @@ def test_without_landmarks_no_region_is_known(face: Mesh) -> None:
     bare = PreparedMesh.of(replace(face, landmarks=None), None, "scan")
     given = replace(REALY.alignment, start="as_given")
     start = initialise(bare, bare, given, REALY.intersection)
+    whole, tip = Sphere.everywhere(), NoseTip(np.zeros(3), "label")
+    pair = InitialisedPair(bare, bare, whole, tip, start, REALY, bare.mesh)
     with pytest.raises(FacebenchError, match="no landmarks tell the regions"):
-        register_regions(bare, bare, start, Sphere.everywhere(), REALY)
+        register_regions(pair, REALY)
