@@ -63,7 +63,7 @@ def print_answer(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a value of plain types as JSON; a number that is not known becomes null."""
-    from ..results.files import json_text
+    from ..recon.files.text import json_text
 
     print_answer(json_text(value))
 

@@ -149,9 +149,9 @@ def check_photographs(
     """
     from ..bench.photographs.check import check_photographs as examine
     from ..bench.photographs.reference import read_reference
+    from ..recon.files.text import write_text
     from ..recon.portraits.reconstructor import choose_method
     from ..recon.weights.catalogue import NONE, choice_identity, resolve_choice
-    from ..results.files import write_text
     from ..results.tables.photographs import FORMS, check_numbers, check_tables
     from ._progress import count_on_bar
 

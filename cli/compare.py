@@ -133,7 +133,7 @@ def _track(comparison: Comparison) -> None:
 
 def _keep(out: Path, text: str) -> None:
     from ..errors import FacebenchError
-    from ..results.files import write_text
+    from ..recon.files.text import write_text
 
     try:
         write_text(out, text)

@@ -138,7 +138,7 @@ def _update(folder: RunFolder, baseline: str | None) -> None:
 
 
 def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
-    from ..results.files import write_text
+    from ..recon.files.text import write_text
     from ..results.gate.verdict import verdict_junit, verdict_markdown
 
     # Set by GitHub's runners; elsewhere nothing is appended to anything.

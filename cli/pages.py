@@ -126,7 +126,7 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    from ..results.files import write_text
+    from ..recon.files.text import write_text
 
     write_text(out, click.unstyle(text))
     click.echo(out)

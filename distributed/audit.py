@@ -33,10 +33,10 @@ from ..bench.scoring.target import read_target
 from ..bench.surface.triangles import IndexArray
 from ..errors import FacebenchError
 from ..processes import worker_processes
+from ..recon.files.text import write_text
 from ..recon.mesh import Mesh
 from ..recon.morphable import EMBEDDED
 from ..recon.morphable.load import load_model
-from ..results.files import write_text
 from ..results.run.folder import SCORED, RunFolder
 from ..results.run.items import of_scene, read_errors
 from ..results.run.record import measured_dataset, source_changes, source_state

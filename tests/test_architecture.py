@@ -33,7 +33,7 @@ FOLDERS = {
         *("audit", "conformance"),
     ),
     "results": (
-        *("files", "run", "tables", "compare", "gate", "tracking", "report"),
+        *("run", "tables", "compare", "gate", "tracking", "report"),
         *("figures", "audit"),
     ),
 }

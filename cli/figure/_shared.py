@@ -152,7 +152,7 @@ def plain_stem(path: Path) -> Path:
 
 def write_beside(stem: Path, ending: str, text: str) -> None:
     """Write a file of numbers beside the figure and say where it is."""
-    from ...results.files import write_text
+    from ...recon.files.text import write_text
 
     path = stem.with_name(stem.name + ending)
     write_text(path, text)

@@ -1,4 +1,5 @@
-"""Text, JSON and TOML of files that anybody may have written: small, shallow, or refused.
+"""Text, JSON and TOML: read of files that anybody may have written, small, shallow, or refused; and
+written in one step.
 
 Most functions raise only `OSError` and `ValueError`, whose texts are for a user; what the file
 should have been is for the reader to say.
@@ -7,6 +8,7 @@ should have been is for the reader to say.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, visible
 from .contents import START_BYTES, not_the_file
 from .writing import atomic_write
 
@@ -165,12 +167,6 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON in one step."""
-    with atomic_write(path) as draft:
-        draft.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-
-
 def begun_with(note: Path, plan: Mapping[str, Any]) -> Mapping[str, Any]:
     """The plan that a folder's work was begun with, in its `plan.json`: this one, now, if in none.
 
@@ -294,3 +290,40 @@ def _is_a(kind: Any, value: Any) -> bool:
     if kind is int:
         return type(value) is int
     return isinstance(value, NoneType if kind is None else kind)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in one step."""
+    with atomic_write(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON in one step; NaN and infinity, which JSON lacks, become null."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """JSON that a terminal may show, ending in a new line: every control character is escaped."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return "\n".join(map(_escape, text.split("\n"))) + "\n"
+
+
+def _escape(line: str) -> str:
+    # JSON itself escapes what is below 0x20 only. Outside of texts there is none of these.
+    if line.isascii() and "\x7f" not in line:
+        return line
+    return "".join(
+        json.dumps(letter)[1:-1] if visible(letter) != letter else letter for letter in line
+    ).replace("\x7f", "\\u007f")
+
+
+def finite(value: Any) -> Any:
+    """The same nested lists and dicts with None for every float that is not finite."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -20,8 +20,8 @@ IRESNET_DEPTHS: dict[str, tuple[int, int, int, int]] = {
 
 
 @dataclass(frozen=True)
-class ParserNetwork:
-    """BiSeNet: channels of the trunk's first stage and the side of its input in px."""
+class TrunkNetwork:
+    """BiSeNet and the landmark network: channels of the trunk's first stage, input's side in px."""
 
     width: Count = 64
     image_size: Annotated[int, Field(gt=0, multiple_of=32)] = 512
@@ -36,14 +36,6 @@ class RecogniserNetwork:
     # Four stages halve it; the last map is flattened, so its size is part of the weights.
     image_size: Annotated[int, Field(gt=0, multiple_of=16)] = 112
     outputs: Count = 512
-
-
-@dataclass(frozen=True)
-class LandmarkerNetwork:
-    """The landmark network: channels of the trunk's first stage and the side of its input in px."""
-
-    width: Count = 16
-    image_size: Annotated[int, Field(gt=0, multiple_of=32)] = 96
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ class ParserRecipe(VisionRecipe):
     needs = frozenset({"masks"})
 
     kind: str = "parser"
-    network: ParserNetwork = field(default_factory=ParserNetwork)
+    network: TrunkNetwork = field(default_factory=TrunkNetwork)
     hard_pixels: HardPixels = field(default_factory=HardPixels)
 
     @property
@@ -135,7 +127,7 @@ class LandmarkerRecipe(VisionRecipe):
     needs = frozenset({"landmarks"})
 
     kind: str = "landmarker"
-    network: LandmarkerNetwork = field(default_factory=LandmarkerNetwork)
+    network: TrunkNetwork = field(default_factory=lambda: TrunkNetwork(width=16, image_size=96))
     width: Positive = 10.0
     epsilon: Positive = 2.0
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import count_of
-from ..files import atomic_write, write_json, write_text
+from ...recon.files.text import write_json, write_text
+from ...recon.files.writing import atomic_write
 from ..report.frame import html_page
 from ..tables.basis import short_digest
 from ..tables.table import DASH, Cell, Table, number_text

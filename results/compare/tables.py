@@ -15,7 +15,7 @@ import numpy as np
 from ...bench.dataset.interface import OVERALL
 from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
-from ..files import json_text, write_text
+from ...recon.files.text import json_text, write_text
 from ..run.folder import RunFolder
 from ..run.record import COST_HEADS, COST_NOTE, MethodCost
 from ..tables.published import published_results

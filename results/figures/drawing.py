@@ -15,7 +15,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from numpy.typing import NDArray
 
-from ..files import atomic_write
+from ...recon.files.writing import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

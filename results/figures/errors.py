@@ -16,9 +16,10 @@ from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.evaluate import Evaluation
 from ...errors import FacebenchError
 from ...recon.export.mesh_files import write_ply
+from ...recon.files.text import write_json
+from ...recon.files.writing import atomic_write
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
-from ..files import atomic_write, write_json
 from ..report.heat_maps import SCALE_MM, error_colours, frontal, frontal_face, heat_picture
 from ..report.pictures import frame_pictures
 from ..run.items import item_names, of_scene, read_errors

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FacebenchError
-from ...recon.files.text import check_fields, read_json
-from ..files import write_json
+from ...recon.files.text import check_fields, read_json, write_json
 from ..run.folder import RunFolder
 from ..tables.basis import Basis, place_of
 from ..tables.subject_errors import ERROR_COLUMNS, scene_column

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import count_of
+from ...recon.files.text import write_text
 from ..compare import RunGroup, compare
 from ..compare.tables import pairs_table, verdict_sentences
-from ..files import write_text
 from ..run.folder import RunFolder
 from ..run.summary import SceneSummary
 from ..tables.published import Published

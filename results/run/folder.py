@@ -12,9 +12,8 @@ import pandas as pd
 
 from ...bench.scoring.result import SCORED, UNSCORED
 from ...errors import FacebenchError, error_line
-from ...recon.files.text import read_json
+from ...recon.files.text import read_json, write_json
 from ...recon.files.writing import lock_folder
-from ..files import write_json
 from .items import ItemsTable, PointErrors
 from .ledger import Ledger
 from .record import SETTINGS, RunRecord

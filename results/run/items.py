@@ -23,8 +23,8 @@ from ...bench.dataset.interface import OVERALL
 from ...bench.scoring.result import SCORED, UNSCORED, Result
 from ...errors import FacebenchError
 from ...recon.files.tables import open_parquet, parquet_error, read_table, write_table
+from ...recon.files.writing import atomic_write
 from ...recon.mesh import Mesh
-from ..files import atomic_write
 from .record import VERSION, refuse_newer
 
 if TYPE_CHECKING:

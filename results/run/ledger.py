@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...bench.method.clip_faces import FAILED, ChunkRow
 from ...recon.face.tracks import DESCRIBED, WIDTH, Segments, longest_track
-from ..files import atomic_write
+from ...recon.files.writing import atomic_write
 from .ledger_files import (
     ARRAYS,
     PLAIN,

@@ -16,7 +16,7 @@ from ...bench.method.clip_faces import ChunkRow
 from ...errors import FacebenchError
 from ...recon.face.tracks import WIDTH
 from ...recon.files.tables import read_table, write_table
-from ..files import atomic_write
+from ...recon.files.writing import atomic_write
 
 SCHEMA = pa.schema(
     [

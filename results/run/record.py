@@ -19,8 +19,7 @@ from ...bench.dataset.registry import open_dataset
 from ...bench.method.interface import MethodCard
 from ...errors import FacebenchError
 from ...recon.files.mirror import local_path
-from ...recon.files.text import check_fields, read_json
-from ..files import write_json
+from ...recon.files.text import check_fields, read_json, write_json
 
 PACKAGES = (
     *("facebench", "av", "mlflow", "numpy", "open3d-cpu", "open3d", "pandas", "ray"),

@@ -16,7 +16,7 @@ from ...bench.photographs.check import (
     slope_and_correlation,
     slopes,
 )
-from ..files import finite
+from ...recon.files.text import finite
 from .table import Cell, Table, number_text, share_text, text_rows
 from .writers import csv_text, html, latex, markdown, terminal_text
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ...errors import FacebenchError, nearest_name, some
-from ...recon.files.text import read_json
-from ..files import write_json
+from ...recon.files.text import read_json, write_json
 from ..run.folder import RunFolder
 from ..run.record import RunRecord
 from ..tables.basis import MLFLOW_ID

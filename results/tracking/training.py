@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...bench.protocol.values import flatten
+from ...recon.files.writing import atomic_write
 from ...recon.training.methods.labels import label_minutes
 from ...recon.training.methods.trainer import MODE
 from ...recon.training.optimise import Row
 from ...recon.training.run import TrainingJob
 from ...recon.training.tasks.loop import open_photographs
-from ..files import atomic_write
 from .benchmark import connect, log_dataset
 from .run import Span, is_logged, log_changed, log_new_parameters, log_trained_model, run_of
 

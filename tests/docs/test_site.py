@@ -33,7 +33,7 @@ def test_no_font_and_no_script_comes_from_elsewhere() -> None:
 
 
 def test_options_stay_in_one_piece() -> None:
-    space: dict[str, Any] = runpy.run_path(str(DOCS / "hooks" / "whole_options.py"))
+    space: dict[str, Any] = runpy.run_path(str(DOCS / "hooks" / "commands.py"))
     code = '<code class="a --b"><span id="c-0-1"></span>a-b --set x=1 -v</code> --not'
     assert space["on_page_content"](code) == (
         '<code class="a --b"><span id="c-0-1"></span>a-b <span class="whole">--set</span> x=1 '

@@ -19,7 +19,7 @@ from facebench.bench.method.clip_faces import ChunkRow
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.scoring.result import Result
 from facebench.errors import FacebenchError
-from facebench.results.files import write_json
+from facebench.recon.files.text import write_json
 from facebench.results.run.folder import SETTINGS, RunFolder, RunRecord
 from facebench.results.run.items import ItemsTable, PointErrors, schema
 from facebench.results.run.record import host, package_versions, source_state

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from facebench.recon.recipes.vision import HardPixels, LandmarkerNetwork, LandmarkerRecipe
+from facebench.recon.recipes.vision import HardPixels, LandmarkerRecipe, TrunkNetwork
 from facebench.recon.training.tasks.landmarker import LandmarkLearner, point_errors
 from facebench.recon.training.tasks.parser import class_overlaps, confusion, hard_cross_entropy
 
@@ -54,7 +54,7 @@ def test_errors_are_in_pixels_and_in_eye_distances() -> None:
 
 def test_unknown_landmarks_and_those_off_the_picture_do_not_teach() -> None:
     torch.manual_seed(0)
-    recipe = LandmarkerRecipe("l", network=LandmarkerNetwork(width=4, image_size=32))
+    recipe = LandmarkerRecipe("l", network=TrunkNetwork(width=4, image_size=32))
     learner = LandmarkLearner(recipe)
     images, rest = (
         torch.rand(2, 3, 32, 32),

@@ -1,7 +1,8 @@
-"""The page of the commands: every command's `--help`, as it is printed."""
+"""Commands in the pages: the help of each as it is printed, and options in one piece."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,10 @@ from facebench.cli.main import group
 
 PLACE = "<!-- every command's help -->"
 WIDTH = 92
+
+CODE = re.compile(r"<code\b[^>]*>.*?</code>", re.DOTALL)
+# No tag, which may hold hyphens too, and no hyphen between two words.
+OPTION = re.compile(r"<[^>]*>|(?<![\w-])--?[a-z][\w-]*")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -40,3 +45,14 @@ def commands(
 def _context(words: tuple[str, ...], command: click.Command) -> click.Context:
     root = click.Context(group, info_name="facebench", **group.context_settings)
     return click.Context(command, parent=root, info_name=" ".join(words), max_content_width=WIDTH)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Mark the options in a page's code: browsers break lines behind any hyphen, but `site.css`
+    keeps what is marked on one line."""
+    return CODE.sub(lambda code: OPTION.sub(_marked, code[0]), html)
+
+
+def _marked(found: re.Match[str]) -> str:
+    text = found[0]
+    return text if text.startswith("<") else f'<span class="whole">{text}</span>'
