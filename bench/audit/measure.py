@@ -204,7 +204,11 @@ CHOICES = (
     Choice("point to surface", {"distance.measure": "point_to_surface"}),
     Choice(
         "corresponding points, from the prediction",
-        {"distance.measure": "correspondence", "distance.direction": "prediction_to_scan"},
+        {
+            "distance.measure": "correspondence",
+            "distance.direction": "prediction_to_scan",
+            "distance.along": "normals",
+        },
     ),
     Choice("from the scan only", {"distance.direction": "scan_to_prediction"}),
     Choice("from the prediction only", {"distance.direction": "prediction_to_scan"}),

@@ -245,7 +245,11 @@ PRESETS: Mapping[str, Preset] = {
             "that closest points change the ranking of methods. The registration is our own."
         ),
         settings={
-            "distance": {"measure": "correspondence", "direction": "prediction_to_scan"},
+            "distance": {
+                "measure": "correspondence",
+                "direction": "prediction_to_scan",
+                "along": "normals",
+            },
         },
     ),
 }

@@ -152,12 +152,15 @@ class Distance:
             scan's nose, mouth, forehead and cheeks, each registered by itself, to corresponding
             ones, the mean of the four.
         direction: `symmetric` gives each direction half of the weight.
+        along: what tells the motion along the surface where `correspondence` is measured: the
+            `smooth` field alone, or also `normals`, which turn where a surface bends.
     """
 
     measure: Literal["point_to_plane", "point_to_surface", "correspondence", "regions"] = (
         "point_to_plane"
     )
     direction: Literal["symmetric", "scan_to_prediction", "prediction_to_scan"] = "symmetric"
+    along: Literal["smooth", "normals"] = "smooth"
 
 
 @dataclass(frozen=True)

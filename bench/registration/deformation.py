@@ -75,9 +75,7 @@ def grid_subsample(
         Indices (M,) and the area (M,) of the surface in each cell.
     """
     own = _in_own_axes(points, areas)
-    cells = np.floor((own - own.min(0)) / spacing_mm).astype(np.int64)
-    code = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
-    _, cell = np.unique(code, return_inverse=True)
+    cell = _cell_of(own, spacing_mm)
     inside = np.bincount(cell, areas).astype(np.float64)
     sums = np.stack([np.bincount(cell, column * areas) for column in own.T], axis=1)
     means = sums / inside[:, None]
@@ -87,6 +85,17 @@ def grid_subsample(
     order = np.lexsort((*own.round(ROUNDED_DIGITS).T, distance.round(ROUNDED_DIGITS), cell))
     ordered = cell[order]
     return np.asarray(order[np.r_[True, ordered[1:] != ordered[:-1]]], np.int64), inside
+
+
+def grid_cells(points: Float64Array, areas: Float64Array, spacing_mm: float) -> IndexArray:
+    """The cell (N,) of a point in the grid of `grid_subsample`; cells are counted from 0."""
+    return _cell_of(_in_own_axes(points, areas), spacing_mm)
+
+
+def _cell_of(own: Float64Array, spacing_mm: float) -> IndexArray:
+    cells = np.floor((own - own.min(0)) / spacing_mm).astype(np.int64)
+    code = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
+    return np.asarray(np.unique(code, return_inverse=True)[1], np.int64)
 
 
 def _in_own_axes(points: Float64Array, areas: Float64Array) -> Float64Array:

@@ -13,6 +13,7 @@ from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import step_jacobian
 from ..surface.surface import Surface
 from ..surface.triangles import Float64Array, vertex_normals
+from .nonrigid_system import PLANES_ALONE as PLANES_ALONE
 from .nonrigid_system import NonRigidRegistration as NonRigidRegistration
 from .nonrigid_system import NonRigidSettings as NonRigidSettings
 from .nonrigid_system import System

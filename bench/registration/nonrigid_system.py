@@ -1,8 +1,8 @@
-"""Point-to-plane constraints and the linear system of a non-rigid registration."""
+"""The linear system of a non-rigid registration: the field, and what both surfaces tell of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,76 +13,13 @@ from ...errors import FacebenchError
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import ClosestPoints, Surface
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
-from .deformation import N_ROUND, SmoothField, SparseMatrix, grid_subsample
-
-# Standard deviations in the median absolute value of normally distributed residuals.
-DEVIATIONS = 1.4826
-OUTLIER = 1.0  # In units of the noise: residuals much larger have hardly any weight.
+from .constraints import NormalField, PlaneConstraints, normal_equations, robust_spread
+from .deformation import N_ROUND, SmoothField, grid_subsample
 
 MIN_POINTS = 50  # Fewer matched points than this do not tell how a face is deformed.
 # Distance that counts as much as normals a radian apart when a scan's point looks for its own.
 NORMAL_MM = 5.0
 LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan is told from it by noise only.
-
-
-@dataclass(frozen=True, eq=False)
-class PlaneConstraints:
-    """Point-to-plane constraints: points of the prediction and the planes they are drawn to.
-
-    Attributes:
-        basis: (N, M) of the points' displacements, as many nodes in each row.
-        points: (N, 3) before the deformation.
-        targets, normals: (N, 3) of the planes.
-        residuals: (N,) signed distance of the deformed points to the planes.
-        weights: (N,) of the overlap region, times the area that each point stands for, in cells.
-    """
-
-    basis: SparseMatrix
-    points: Float64Array
-    targets: Float64Array
-    normals: Float64Array
-    residuals: Float64Array
-    weights: Float64Array
-
-    def robust_weights(self, noise: float) -> Float64Array:
-        """The weights (N,), less where the residual is large: Geman and McClure's estimator."""
-        return np.asarray(self.weights / (1 + (self.residuals / (OUTLIER * noise)) ** 2) ** 2)
-
-    def normal_equations(self, noise: float) -> tuple[Float64Array, Float64Array]:
-        """Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z."""
-        count = self.basis.shape[1]
-        # Each row has as many nodes, so that all their products go into place in one sum: six times
-        # as fast as sparse matrices, which find out anew each time where everything belongs.
-        nodes = self.basis.indices.reshape(len(self.points), -1).astype(np.int64)
-        shares = self.basis.data.reshape(nodes.shape)
-        place = (nodes[:, :, None] * count + nodes[:, None, :]).ravel()
-        weights = self.robust_weights(noise) / noise**2
-        weighted = shares[:, :, None] * shares[:, None, :] * weights[:, None, None]
-        matrix = np.empty((3, count, 3, count))
-        for a in range(3):
-            for b in range(a, 3):
-                along = (self.normals[:, a] * self.normals[:, b])[:, None, None]
-                block = np.bincount(place, (weighted * along).ravel(), count**2)
-                matrix[a, :, b] = matrix[b, :, a] = block.reshape(count, count)
-        # From the undeformed points: the unknowns are whole displacements, not increments, so that
-        # the field's energy is that of the deformation.
-        offset = ((self.targets - self.points) * self.normals).sum(1)
-        right_hand_side = self.basis.T @ ((weights * offset)[:, None] * self.normals)
-        return matrix.reshape(3 * count, 3 * count), np.asarray(right_hand_side.T.ravel())
-
-
-def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
-    """Standard deviation of residuals (N,) by their weighted median absolute value.
-
-    Args:
-        residuals: (N,).
-        weights: (N,), some above zero.
-    """
-    order = np.argsort(np.abs(residuals), kind="stable")
-    # The weighted median: where half of the weight lies below.
-    share = np.cumsum(weights[order])
-    middle = order[np.searchsorted(share, share[-1] / 2)]
-    return float(DEVIATIONS * np.abs(residuals[middle]))
 
 
 @dataclass(frozen=True)
@@ -104,9 +41,11 @@ class NonRigidSettings:
         tolerance_mm: the registration has converged when the root mean square of the motions of
             the prediction's points in a step, weighted as its constraints, is within it.
         max_steps: of all.
+        normal_rad: least standard deviation of smoothed normals, by which motion along the surface
+            is seen where it bends; None to look at planes alone.
     """
 
-    range_mm: float = 150.0
+    range_mm: float = 110.0
     node_mm: float = 16.0
     data_mm: float = 7.0
     noise_mm: float = 0.5
@@ -116,6 +55,11 @@ class NonRigidSettings:
     max_residual_mm: float = 3.0
     tolerance_mm: float = 0.05
     max_steps: int = 20
+    normal_rad: float | None = 0.1
+
+
+PLANES_ALONE = NonRigidSettings(range_mm=150.0, normal_rad=None)
+"""Of `distance.along` `smooth`: nothing but the field tells of motion along the surface."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +99,7 @@ class System:
         prediction_basis: of those of the prediction.
         spread_mm: prior standard deviation of one component of a displacement.
         fixed: matrix and right-hand side of what no step changes.
+        normals: smoothed, of the scan, and of the prediction at its constrained points; or None.
     """
 
     def __init__(
@@ -196,6 +141,12 @@ class System:
         inner = inner[~scan.on_boundary[inner]]
         taken, of_scan = _constrain(scan.vertices[inner], scan.areas[inner], settings.data_mm)
         self.scan_points = inner[taken], of_scan
+        self.normals: tuple[NormalField, NormalField] | None = None
+        if settings.normal_rad is not None:
+            # What lies around the crop bends its edge as the prediction's does.
+            around = np.flatnonzero(widened.holds(scan.vertices))
+            own = NormalField(prediction, self.near, prediction.vertices[self.near[chosen]])
+            self.normals = NormalField(scan, around), own
 
     @property
     def is_near(self) -> NDArray[np.bool_]:
@@ -218,7 +169,7 @@ class System:
             steps: that it took to come there.
         """
         sides, noise = self._constraints(displacement)
-        matrix, right_hand_side = self._equations(sides, noise)
+        matrix, right_hand_side = self._equations(sides, noise, displacement)
         # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
         updated = linalg.solve(matrix, right_hand_side, assume_a="pos", overwrite_a=True)
         updated = updated.reshape(3, -1).T
@@ -232,7 +183,7 @@ class System:
     def precision(self, displacement: Float64Array) -> Float64Array:
         """Posterior precision (3M, 3M) of the nodes' displacements, all x before all y before all
         z, mm⁻²: the prior's, and what the planes tell that displacements (M, 3) lead to."""
-        return self._equations(*self._constraints(displacement))[0]
+        return self._equations(*self._constraints(displacement), displacement)[0]
 
     def _constraints(
         self, displacement: Float64Array
@@ -249,16 +200,37 @@ class System:
         return sides, self._noise(residuals, np.concatenate([side.weights for side in sides]))
 
     def _equations(
-        self, sides: tuple[PlaneConstraints, PlaneConstraints], noise: float
+        self,
+        sides: tuple[PlaneConstraints, PlaneConstraints],
+        noise: float,
+        displacement: Float64Array,
     ) -> tuple[Float64Array, Float64Array]:
         """The whole system (3M, 3M) and its right-hand side (3M,)."""
         # The prior and the landmarks first; both directions add to one system, so that neither
         # surface's holes leave a part of the face without a constraint.
         matrix, right_hand_side = self.fixed
-        for side in sides:
-            more, more_right = side.normal_equations(noise)
+        parts = [side.normal_equations(noise) for side in sides]
+        if self.normals is not None:
+            parts.append(self._turned(*self.normals, sides[0], displacement))
+        for more, more_right in parts:
             matrix, right_hand_side = matrix + more, right_hand_side + more_right
         return matrix, right_hand_side
+
+    def _turned(
+        self,
+        scan: NormalField,
+        own: NormalField,
+        planes: PlaneConstraints,
+        displacement: Float64Array,
+    ) -> tuple[Float64Array, Float64Array]:
+        """What the normals of the deformed prediction tell beside the scan's."""
+        normals = vertex_normals(self.deform(displacement), self.near_triangles)
+        moved, least = self.prediction_basis @ displacement, self.settings.normal_rad
+        assert least is not None
+        seen = replace(planes, weights=planes.weights * own.known)
+        return normal_equations(
+            self.prediction_basis, moved, own.smooth(normals), seen, scan, least
+        )
 
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
         """Larger than the robust spread of the residuals (N,), which few outliers change."""

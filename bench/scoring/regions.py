@@ -15,7 +15,7 @@ from ..protocol.record import Protocol
 from ..registration.deformation import grid_subsample
 from ..registration.dense import Alignment
 from ..registration.initialise import Initialisation
-from ..registration.nonrigid import NonRigidSettings, correspond
+from ..registration.nonrigid import PLANES_ALONE, correspond
 from ..registration.prepared_mesh import PreparedMesh
 from ..surface.overlap import Correspondences, match_symmetric
 from ..surface.region import OverlapRegion, Sphere
@@ -28,7 +28,7 @@ from .register import InitialisedPair, Registered
 REGIONS = ("nose", "mouth", "forehead", "cheeks")
 # A nose is three nodes of a whole face wide. The noise that stands for N dependent points grows
 # with the root of their number: by the factor by which the constraints stand closer.
-SETTINGS = NonRigidSettings(node_mm=8.0, data_mm=4.0, dependence=9.0)
+SETTINGS = replace(PLANES_ALONE, node_mm=8.0, data_mm=4.0, dependence=9.0)
 MOUTH_MM = 12.0  # Around the lips: they alone are too narrow to be deformed.
 LEAST_TRIANGLES = 100  # Fewer do not tell how a region is deformed.
 # Of a landmark from a region that has it, and of a vertex of the prediction from counterparts.

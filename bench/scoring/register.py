@@ -323,12 +323,20 @@ def _corresponding(
     a wrong face until they are near. Distances between corresponding points are taken where those
     are nearest to each other.
     """
-    from ..registration.nonrigid import counterparts, deviation_of_mean, register_nonrigidly
+    from ..registration.nonrigid import (
+        PLANES_ALONE,
+        counterparts,
+        deviation_of_mean,
+        register_nonrigidly,
+    )
 
     transform, marks = pair.alignment.transform, pair.start.pairs
     pairs = marks and (transform.apply(marks[0]), marks[1])
     crop, rules = pair.crop, protocol.intersection
-    registered = register_nonrigidly(prediction.surface, pair.scan.surface, crop, rules, pairs)
+    # Runs from before normals were looked at keep their protocol, and their numbers.
+    settings = None if protocol.distance.along == "normals" else PLANES_ALONE
+    surfaces = prediction.surface, pair.scan.surface
+    registered = register_nonrigidly(*surfaces, crop, rules, pairs, settings)
     found = counterparts(registered, crop, rules)
     # A rigid protocol stays rigid here too, or its size error would go unseen.
     factor = 1.0 if protocol.alignment.scale == "none" else None

@@ -9,6 +9,7 @@ import pytest
 
 from facebench.bench.registration.dense import align
 from facebench.bench.registration.nonrigid import (
+    PLANES_ALONE,
     NonRigidRegistration,
     NonRigidSettings,
     correspond,
@@ -61,6 +62,9 @@ def recovered(registration: NonRigidRegistration, crop: Sphere) -> Correspondenc
 def test_a_face_corresponds_to_itself(face: Mesh, crop: Sphere) -> None:
     matches = correspond(Surface(face), Surface(face), crop, RULES)
     assert matches.inliers.sum() > 1000
+    # Between the places where the scan's normals were fitted they are taken to turn evenly.
+    assert matches.distances[matches.inliers].max() < 0.01
+    matches = correspond(Surface(face), Surface(face), crop, RULES, None, PLANES_ALONE)
     assert matches.distances[matches.inliers].max() < 1e-6
 
 
@@ -189,11 +193,17 @@ def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person,
     bumpy = points + heights[:, None] * vertex_normals(points, np.asarray(person.triangles))
     surface, scan = Surface(face), Surface(replace(person, vertices=bumpy))
 
-    found = register_nonrigidly(surface, scan, crop, RULES)
+    found = register_nonrigidly(surface, scan, crop, RULES, settings=PLANES_ALONE)
     assert found.noise_mm > found.system.settings.noise_mm
-    matches = correspond(surface, scan, crop, RULES)
+    matches, planes = correspond(surface, scan, crop, RULES), counterparts(found, crop, RULES)
     true = np.zeros(len(surface.vertices))
     true[surface.vertex_of] = np.linalg.norm(np.asarray(face.vertices) - bumpy, axis=1)
+    # Where on the face the errors are is seen by the normals.
+    with_normals, without = (
+        np.corrcoef(side.distances[side.inliers], true[side.inliers])[0, 1]
+        for side in (matches, planes)
+    )
+    assert with_normals > without + 0.1
     ratio = matches.distances[matches.inliers].mean() / true[matches.inliers].mean()
     assert 0.85 < ratio < 1.15
     nearest = scan.closest(surface.vertices).distance[matches.inliers]

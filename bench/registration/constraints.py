@@ -1,0 +1,207 @@
+"""What two surfaces tell of a deformation: tangent planes of closest points, and normals that turn.
+
+A plane says nothing of motion along it. Where a surface bends, its normal does: a nose that lies
+3 mm too high has another normal there than the scan beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from ..surface.surface import Surface
+from ..surface.triangles import Float64Array, IndexArray, unit
+from .deformation import FLATNESS, SparseMatrix, grid_cells
+
+# Standard deviations in the median absolute value of normally distributed residuals.
+DEVIATIONS = 1.4826
+OUTLIER = 1.0  # In units of the noise: residuals much larger have hardly any weight.
+# Normals are smoothed over a wing of a nose: of less they show a person's folds and the noise.
+SMOOTH_MM = 8.0
+CELL_MM = 2.5  # Within which normals are one: how densely a mesh is cut has no part in the fits.
+N_CELLS, LEAST_CELLS = 48, 8  # Of a fit with four parameters; a disc of 8 mm has some 32.
+# As `NonRigidSettings.dependence`: smoothed normals say the same over less of the face.
+NORMAL_DEPENDENCE = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneConstraints:
+    """Point-to-plane constraints: points of the prediction and the planes they are drawn to.
+
+    Attributes:
+        basis: (N, M) of the points' displacements, as many nodes in each row.
+        points: (N, 3) before the deformation.
+        targets, normals: (N, 3) of the planes.
+        residuals: (N,) signed distance of the deformed points to the planes.
+        weights: (N,) of the overlap region, times the area that each point stands for, in cells.
+    """
+
+    basis: SparseMatrix
+    points: Float64Array
+    targets: Float64Array
+    normals: Float64Array
+    residuals: Float64Array
+    weights: Float64Array
+
+    def robust_weights(self, noise: float) -> Float64Array:
+        """The weights (N,), less where the residual is large."""
+        return self.weights * robust_factor(self.residuals, noise)
+
+    def normal_equations(self, noise: float) -> tuple[Float64Array, Float64Array]:
+        """Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z."""
+        weights = (self.robust_weights(noise) / noise**2)[:, None]
+        forms = weights[..., None] * self.normals[:, :, None] * self.normals[:, None]
+        # From the undeformed points: the unknowns are whole displacements, not increments, so that
+        # the field's energy is that of the deformation.
+        offset = ((self.targets - self.points) * self.normals).sum(1)[:, None]
+        return assemble(self.basis, forms, weights * offset * self.normals)
+
+
+class NormalField:
+    """Normals of a surface, smoothed, and how they turn along it.
+
+    Around each place a linear function of position is fitted to the normals of cells of the
+    surface. Its value is the smoothed normal, its slope S the shape operator: dn = S dx.
+
+    Args:
+        surface: in mm.
+        part: (N,) its vertices that take part.
+        places: (K, 3) where normals are asked for; by default at every cell.
+
+    Attributes:
+        places: (K, 3), mm.
+        normals: (K, 3), not of unit length where the surface bends.
+        turns: (K, 3, 3), radians a mm.
+        known: (K,) whether enough of the surface lies around.
+    """
+
+    def __init__(
+        self, surface: Surface, part: IndexArray, places: Float64Array | None = None
+    ) -> None:
+        areas = surface.areas[part]
+        cell = grid_cells(surface.vertices[part], areas, CELL_MM)
+        inside = np.bincount(cell, areas)
+        shape = len(inside), len(surface.vertices)
+        self._cells = sparse.csr_matrix((areas / inside[cell], (cell, part)), shape)
+        centres, own = self._cells @ surface.vertices, unit(self._cells @ surface.normals)
+        self.places = centres if places is None else places
+        distances, near = cKDTree(centres).query(
+            self.places, min(N_CELLS, len(centres)), distance_upper_bound=SMOOTH_MM
+        )
+        found = np.isfinite(distances)
+        near = np.where(found, near, 0)
+        # Of the side that is meant: a nostril's inside lies within reach of its outside.
+        found &= np.einsum("kni,ki->kn", own[near], own[near[:, 0]]) > 0
+        self.known = found.sum(1) >= LEAST_CELLS
+        shares = inside[near] * np.where(found, 1 - (distances / SMOOTH_MM) ** 2, 0.0) ** 2
+        offsets = (centres[near] - self.places[:, None]) / SMOOTH_MM
+        terms = np.concatenate([np.ones((*near.shape, 1)), offsets], axis=2)
+        moments = np.einsum("kn,kni,knj->kij", shares, terms, terms)
+        # Cells in a plane leave the slope across it open: damp it towards none.
+        damping = shares.sum(1).clip(np.finfo(float).tiny)[:, None]
+        moments[:, range(4), range(4)] += damping * np.r_[0.0, np.full(3, FLATNESS)]
+        moments[~self.known] = np.eye(4)
+        fits = np.linalg.solve(moments, np.einsum("kn,kni->kin", shares, terms))
+        rows = np.repeat(np.arange(len(near)), near.shape[1])
+        self._fit = sparse.csr_matrix(
+            (fits[:, 0].ravel(), (rows, near.ravel())), (len(near), len(centres))
+        )
+        self.normals = self.smooth(surface.normals)
+        self.turns = np.einsum("kbn,kna->kab", fits[:, 1:], own[near]) / SMOOTH_MM
+
+    def smooth(self, normals: Float64Array) -> Float64Array:
+        """Smoothed normals (K, 3) at the places, of others (V, 3) of the surface's vertices."""
+        return np.asarray(self._fit @ (self._cells @ normals))
+
+
+def normal_equations(
+    basis: SparseMatrix,
+    moved: Float64Array,
+    normals: Float64Array,
+    planes: PlaneConstraints,
+    scan: NormalField,
+    least_rad: float,
+) -> tuple[Float64Array, Float64Array]:
+    """What turned normals tell of the motion along the surface, as `PlaneConstraints` give theirs.
+
+    A point that moves by t along the scan comes to the normal n + S t. The motion is sought that
+    gives each point the normal it has on the prediction: S t = n' − n. Where the scan is flat S is
+    none, and so is what is told; where normals differ by much it is no matter of place.
+
+    Args:
+        basis: (N, M) of the points' displacements.
+        moved: (N, 3) by which they are displaced now.
+        normals: (N, 3) smoothed, of the deformed prediction.
+        planes: of the same points: where they lie on the scan now.
+        scan: its normals.
+        least_rad: standard deviation that the normals are taken to have at least.
+    """
+    nearest = cKDTree(scan.places).query(planes.targets)[1]
+    turns = scan.turns[nearest]
+    there = scan.normals[nearest]
+    there = there + np.einsum("nab,nb->na", turns, planes.targets - scan.places[nearest])
+    # Within the tangent plane: across it the planes themselves tell.
+    along = np.eye(3) - planes.normals[:, :, None] * planes.normals[:, None]
+    turns = along @ turns @ along
+    turns = (turns + turns.transpose(0, 2, 1)) / 2  # As a shape operator is.
+    differences = np.einsum("nab,nb->na", along, normals - there)
+    weights = planes.weights * scan.known[nearest]
+    noise = least_rad
+    if weights.any():
+        spread = robust_spread(differences.ravel(), np.repeat(weights, 3))
+        noise = max(noise, NORMAL_DEPENDENCE * spread)
+    weights = weights * robust_factor(np.linalg.norm(differences, axis=1), noise) / noise**2
+    # The unknowns are whole displacements: what the points have moved already is added.
+    wanted = differences + np.einsum("nab,nb->na", turns, moved)
+    forms = weights[:, None, None] * (turns @ turns)
+    return assemble(basis, forms, weights[:, None] * np.einsum("nab,nb->na", turns, wanted))
+
+
+def assemble(
+    basis: SparseMatrix, forms: Float64Array, right: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Quadratic forms of points' displacements as those of the nodes'.
+
+    Args:
+        basis: (N, M), as many nodes in each row.
+        forms: (N, 3, 3), symmetric.
+        right: (N, 3).
+
+    Returns:
+        Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z.
+    """
+    count = basis.shape[1]
+    # Each row has as many nodes, so that all their products go into place in one sum: six times as
+    # fast as sparse matrices, which find out anew each time where everything belongs.
+    nodes = basis.indices.reshape(len(forms), -1).astype(np.int64)
+    shares = basis.data.reshape(nodes.shape)
+    place = (nodes[:, :, None] * count + nodes[:, None, :]).ravel()
+    products = shares[:, :, None] * shares[:, None, :]
+    matrix = np.empty((3, count, 3, count))
+    for a in range(3):
+        for b in range(a, 3):
+            block = np.bincount(place, (products * forms[:, a, b, None, None]).ravel(), count**2)
+            matrix[a, :, b] = matrix[b, :, a] = block.reshape(count, count)
+    return matrix.reshape(3 * count, 3 * count), np.asarray((basis.T @ right).T.ravel())
+
+
+def robust_factor(residuals: Float64Array, noise: float) -> Float64Array:
+    """Factors (N,) of the weights of residuals: Geman and McClure's estimator."""
+    return np.asarray(1 / (1 + (residuals / (OUTLIER * noise)) ** 2) ** 2)
+
+
+def robust_spread(residuals: Float64Array, weights: Float64Array) -> float:
+    """Standard deviation of residuals (N,) by their weighted median absolute value.
+
+    Args:
+        residuals: (N,).
+        weights: (N,), some above zero.
+    """
+    order = np.argsort(np.abs(residuals), kind="stable")
+    # The weighted median: where half of the weight lies below.
+    share = np.cumsum(weights[order])
+    middle = order[np.searchsorted(share, share[-1] / 2)]
+    return float(DEVIATIONS * np.abs(residuals[middle]))
