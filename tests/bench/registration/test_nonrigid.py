@@ -203,7 +203,7 @@ def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person,
         np.corrcoef(side.distances[side.inliers], true[side.inliers])[0, 1]
         for side in (matches, planes)
     )
-    assert with_normals > without + 0.1
+    assert with_normals > without + 0.05
     ratio = matches.distances[matches.inliers].mean() / true[matches.inliers].mean()
     assert 0.85 < ratio < 1.15
     nearest = scan.closest(surface.vertices).distance[matches.inliers]
