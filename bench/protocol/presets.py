@@ -242,7 +242,9 @@ PRESETS: Mapping[str, Preset] = {
         ),
         source=(
             "Chai et al. 2022 (REALY: Rethinking the Evaluation of 3D Face Reconstruction) show "
-            "that closest points change the ranking of methods. The registration is our own."
+            "that closest points change the ranking of methods. The registration is our own: "
+            "planes, smoothed normals and a smooth field. Runs from before it looked at normals "
+            "have distance.along=smooth."
         ),
         settings={
             "distance": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
@@ -85,29 +86,18 @@ class NormalField:
         cell = grid_cells(surface.vertices[part], areas, CELL_MM)
         inside = np.bincount(cell, areas)
         shape = len(inside), len(surface.vertices)
-        self._cells = sparse.csr_matrix((areas / inside[cell], (cell, part)), shape)
-        centres, own = self._cells @ surface.vertices, unit(self._cells @ surface.normals)
+        self._cells: SparseMatrix = sparse.csr_matrix((areas / inside[cell], (cell, part)), shape)
+        centres = np.asarray(self._cells @ surface.vertices)
+        own = unit(np.asarray(self._cells @ surface.normals))
         self.places = centres if places is None else places
-        distances, near = cKDTree(centres).query(
-            self.places, min(N_CELLS, len(centres)), distance_upper_bound=SMOOTH_MM
-        )
-        found = np.isfinite(distances)
-        near = np.where(found, near, 0)
-        # Of the side that is meant: a nostril's inside lies within reach of its outside.
-        found &= np.einsum("kni,ki->kn", own[near], own[near[:, 0]]) > 0
-        self.known = found.sum(1) >= LEAST_CELLS
-        shares = inside[near] * np.where(found, 1 - (distances / SMOOTH_MM) ** 2, 0.0) ** 2
+        near, shares = _around(self.places, centres, own, inside)
+        self.known = (shares > 0).sum(1) >= LEAST_CELLS
         offsets = (centres[near] - self.places[:, None]) / SMOOTH_MM
-        terms = np.concatenate([np.ones((*near.shape, 1)), offsets], axis=2)
-        moments = np.einsum("kn,kni,knj->kij", shares, terms, terms)
-        # Cells in a plane leave the slope across it open: damp it towards none.
-        damping = shares.sum(1).clip(np.finfo(float).tiny)[:, None]
-        moments[:, range(4), range(4)] += damping * np.r_[0.0, np.full(3, FLATNESS)]
-        moments[~self.known] = np.eye(4)
-        fits = np.linalg.solve(moments, np.einsum("kn,kni->kin", shares, terms))
+        fits = _linear_fits(offsets, shares, self.known)
         rows = np.repeat(np.arange(len(near)), near.shape[1])
-        self._fit = sparse.csr_matrix(
-            (fits[:, 0].ravel(), (rows, near.ravel())), (len(near), len(centres))
+        shape = len(near), len(centres)
+        self._fit: SparseMatrix = sparse.csr_matrix(
+            (fits[:, 0].ravel(), (rows, near.ravel())), shape
         )
         self.normals = self.smooth(surface.normals)
         self.turns = np.einsum("kbn,kna->kab", fits[:, 1:], own[near]) / SMOOTH_MM
@@ -115,6 +105,34 @@ class NormalField:
     def smooth(self, normals: Float64Array) -> Float64Array:
         """Smoothed normals (K, 3) at the places, of others (V, 3) of the surface's vertices."""
         return np.asarray(self._fit @ (self._cells @ normals))
+
+
+def _around(
+    places: Float64Array, centres: Float64Array, normals: Float64Array, areas: Float64Array
+) -> tuple[IndexArray, Float64Array]:
+    """The cells (K, N) around each place and their weights in its fit, 0 for none."""
+    count = min(N_CELLS, len(centres))
+    distances, near = cKDTree(centres).query(places, count, distance_upper_bound=SMOOTH_MM)
+    distances = np.reshape(distances, (len(places), count))
+    found = np.isfinite(distances)
+    near = np.where(found, np.reshape(near, found.shape), 0)
+    # Of the side that is meant: a nostril's inside lies within reach of its outside.
+    found &= np.einsum("kni,ki->kn", normals[near], normals[near[:, 0]]) > 0
+    fading = 1 - (np.where(found, distances, 0.0) / SMOOTH_MM) ** 2
+    return near, areas[near] * np.where(found, fading, 0.0) ** 2
+
+
+def _linear_fits(
+    offsets: Float64Array, shares: Float64Array, known: NDArray[np.bool_]
+) -> Float64Array:
+    """Of values at offsets (K, N, 3), weighted: factors (K, 4, N) that make the value and the
+    slopes at the middle of them."""
+    terms = np.concatenate([np.ones((*shares.shape, 1)), offsets], axis=2)
+    moments = np.einsum("kn,kni,knj->kij", shares, terms, terms)
+    # Cells in a plane leave the slope across it open: damp it towards none.
+    moments[:, [1, 2, 3], [1, 2, 3]] += FLATNESS * shares.sum(1)[:, None]
+    moments[~known] = np.eye(4)
+    return np.linalg.solve(moments, np.einsum("kn,kni->kin", shares, terms))
 
 
 def normal_equations(
