@@ -84,7 +84,7 @@ class NormalField:
     ) -> None:
         areas = surface.areas[part]
         cell = grid_cells(surface.vertices[part], areas, CELL_MM)
-        inside = np.bincount(cell, areas)
+        inside = np.bincount(cell, areas).astype(np.float64)
         shape = len(inside), len(surface.vertices)
         self._cells: SparseMatrix = sparse.csr_matrix((areas / inside[cell], (cell, part)), shape)
         centres = np.asarray(self._cells @ surface.vertices)
