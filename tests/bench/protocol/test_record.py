@@ -58,6 +58,12 @@ def test_a_protocol_survives_json(name: str) -> None:
     assert again.digest == protocol.digest
 
 
+def test_runs_from_before_normals_were_looked_at_keep_their_digest() -> None:
+    old = preset("correspondence").with_setting("distance.along", "smooth")
+    assert old.digest == "d211ebcd1d4e0c9f87ba262afdec58e2b726a5a116b74202b5d8db3bd3a3611a"
+    assert old.digest != preset("correspondence").digest
+
+
 def test_the_digest_tells_settings_apart_and_not_names() -> None:
     micc = preset("micc")
     wider = micc.with_setting("crop.radius_mm", "110")
