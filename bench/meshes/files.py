@@ -17,15 +17,8 @@ from ...recon.files.tables import npz_shape, read_npz_arrays
 from ...recon.mesh import Mesh
 from .glb import GlbFile
 from .obj import parse_obj
-from .off import off_counts, off_rows, parse_off
-from .ply_stl import (
-    MOST_HEADER_BYTES,
-    is_binary_stl,
-    parse_ply,
-    parse_stl,
-    ply_header,
-    stl_triangles,
-)
+from .ply import MOST_HEADER_BYTES, parse_ply, ply_header
+from .stl_off import is_binary_stl, off_counts, off_rows, parse_off, parse_stl, stl_triangles
 
 UNREAD_FORMATS = (
     *(".gltf", ".wrl", ".vrml", ".fbx", ".dae", ".3mf", ".vtk", ".vtp", ".pcd", ".abs", ".bnt"),

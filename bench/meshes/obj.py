@@ -15,7 +15,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from .ply_stl import not_a_number
+from .ply import not_a_number
 from .polygons import triangulate
 
 Bytes = NDArray[np.uint8]

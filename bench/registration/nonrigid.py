@@ -78,11 +78,11 @@ def register_nonrigidly(
     Points of each surface are constrained to the other's tangent planes, weighted by area, by the
     overlap region and by how well they fit (Geman and McClure). Of the motion along the surface
     normals tell where it bends (`constraints.normal_equations`); what is left open is what a random
-    field of one size and range in all directions most likely does. Its size is taken from the distances before the deformation: a good prediction is
-    not bent by as much as a poor one. The noise is taken from the distances that remain in each
-    step, so that the stiffness falls by itself (Amberg et al. 2007 lower it by a schedule), and
-    only as far as the field explains the scan: shape that no smooth motion makes does not drag
-    points along the surface.
+    field of one size and range in all directions most likely does. Its size is taken from the
+    distances before the deformation: a good prediction is not bent by as much as a poor one. The
+    noise is taken from the distances that remain in each step, so that the stiffness falls by
+    itself (Amberg et al. 2007 lower it by a schedule), and only as far as the field explains the
+    scan: shape that no smooth motion makes does not drag points along the surface.
 
     Args:
         prediction: aligned, in the scan's space.

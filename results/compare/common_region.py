@@ -17,8 +17,7 @@ from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ..run.folder import RunFolder
 from ..run.items import of_scene, read_errors
-from ..tables.series import Series
-from ..tables.subject_errors import ERROR, scene_column, subject_of
+from ..tables.series import ERROR, Series, scene_column, subject_of
 from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 
 # Kept scans have about 3 mm between vertices. Two runs that found the nose tip elsewhere keep

@@ -39,11 +39,12 @@ from ..tables.scenes import (
     pools,
     scene_rows,
 )
-from ..tables.series import Series, read_series
-from ..tables.subject_errors import (
+from ..tables.series import (
     ERROR,
     PartErrors,
+    Series,
     errors_by_part,
+    read_series,
     shared_values,
 )
 from .common_region import CommonRegion, common_region

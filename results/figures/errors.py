@@ -23,8 +23,7 @@ from ...recon.morphable.model import MorphableModel
 from ..report.heat_maps import SCALE_MM, error_colours, frontal, frontal_face, heat_picture
 from ..report.pictures import frame_pictures
 from ..run.items import item_names, of_scene, read_errors
-from ..tables.series import Series
-from ..tables.subject_errors import ERROR
+from ..tables.series import ERROR, Series
 from .drawing import FONT_POINTS, Cell, Picture, Row, Sheet, write_figure
 
 FILES = ("score.json", "aligned.ply", "heat.png", "curve.png")

@@ -13,7 +13,7 @@ from ...errors import FacebenchError
 from ...recon.files.text import check_fields, read_json, write_json
 from ..run.folder import RunFolder
 from ..tables.basis import Basis, place_of
-from ..tables.subject_errors import ERROR_COLUMNS, scene_column
+from ..tables.series import ERROR_COLUMNS, scene_column
 
 FORMAT = 1
 _DIGITS = 6

@@ -27,7 +27,7 @@ from ..run.summary import (
     summarise,
 )
 from ..tables.scenes import completeness, pools
-from ..tables.subject_errors import ERROR
+from ..tables.series import ERROR
 from .baseline import Baseline
 from .verdict import Check, Status
 

@@ -22,7 +22,7 @@ from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
 from ..tables.scenes import COMPLETENESS_TOLERANCE
-from ..tables.subject_errors import ERROR_COLUMNS, subject_of
+from ..tables.series import ERROR_COLUMNS, subject_of
 from ..tables.table import share_text
 from .baseline import Baseline
 from .consistency import baseline_fault, consistency_checks, least_completeness

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
-from ..tables.series import Series
-from ..tables.subject_errors import PartErrors, scene_column
+from ..tables.series import PartErrors, Series, scene_column
 from ..tables.table import interval_text
 from ..tables.writers import Markup, join, tag
 from .pictures import RegionErrors

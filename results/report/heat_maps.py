@@ -19,8 +19,7 @@ from ...recon.morphable import EMBEDDED
 from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.items import item_names, read_errors
-from ..tables.series import Series
-from ..tables.subject_errors import ERROR
+from ..tables.series import ERROR, Series
 
 Array = NDArray[np.float64]
 

@@ -21,8 +21,7 @@ from ...recon.morphable.load import load_model
 from ...recon.morphable.model import MorphableModel
 from ..run.ledger import Ledger
 from ..run.record import RunRecord, measured_dataset
-from ..tables.series import Series
-from ..tables.subject_errors import PartErrors, errors_by_part
+from ..tables.series import PartErrors, Series, errors_by_part
 from ..tables.writers import Markup, join, tag, void
 from .heat_maps import SCALE_MM, HeatMap, draw, legend_gradient, model_of, picture_address
 

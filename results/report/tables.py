@@ -18,8 +18,7 @@ from ...recon.face.tracks import FIRST, FOUND, LAST
 from ..run.folder import RunRecord
 from ..run.ledger import Ledger
 from ..tables.scenes import completeness, pools
-from ..tables.series import Series
-from ..tables.subject_errors import ERROR, scene_column
+from ..tables.series import ERROR, Series, scene_column
 from ..tables.table import Cell, Table, number_text, share_text, text_rows
 from ..tables.writers import Markup, html, join, tag
 from .pictures import frames_of, zoomable

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from ...bench.meshes.decimate import DecimatedMesh, decimate
 from ...recon.mesh import Mesh
 from ..run.items import item_names, of_scene, read_errors
-from ..tables.series import Series
-from ..tables.subject_errors import ERROR
+from ..tables.series import ERROR, Series
 from ..tables.writers import Markup, join, tag, void
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation
 from .pictures import error_scale

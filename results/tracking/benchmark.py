@@ -24,8 +24,7 @@ from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
 from ..run.summary import SceneSummary
-from ..tables.series import Series
-from ..tables.subject_errors import CURVE_COLUMNS, cumulative_curves
+from ..tables.series import CURVE_COLUMNS, Series, cumulative_curves
 from .run import (
     Span,
     log_changed,

@@ -14,7 +14,8 @@ import trimesh
 from facebench.bench.meshes.checks import check_prediction, check_scan, read_mesh
 from facebench.bench.meshes.clean import clean_mesh, first_copies
 from facebench.bench.meshes.files import load_mesh
-from facebench.bench.meshes.ply_stl import parse_ply, parse_stl
+from facebench.bench.meshes.ply import parse_ply
+from facebench.bench.meshes.stl_off import parse_stl
 from facebench.bench.meshes.units import check_unit
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh

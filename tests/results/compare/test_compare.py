@@ -35,7 +35,7 @@ from facebench.results.compare.tables import FORMS, comparison_text, verdict_sen
 from facebench.results.gate.baseline import Baseline
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import Published, published_results
-from facebench.results.tables.subject_errors import scene_column, shared_values
+from facebench.results.tables.series import scene_column, shared_values
 
 ERRORS = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=40)
 

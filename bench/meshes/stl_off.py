@@ -1,6 +1,7 @@
-"""Geomview's OFF as text: any of its headers, colours behind vertices or faces, comments.
+"""STL, and Geomview's OFF as text: any of its headers, colours behind vertices or faces, comments.
 
-A row is a line: what stands behind a vertex's coordinates or a face's corners is passed over.
+A row of OFF is a line: what stands behind a vertex's coordinates or a face's corners is passed
+over.
 Source: "Geomview Manual", OFF Files.
 """
 
@@ -12,10 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .ply_stl import numbers_in, whole_numbers
+from .ply import MOST_HEADER_BYTES, Index, Vertices, numbers_in, whole_numbers
 from .polygons import triangulate
 
 _HEADER = re.compile(rb"(ST)?C?N?(4)?(n)?OFF", re.IGNORECASE)
+
+_STL_HEADER, _STL_TRIANGLE = 84, 50
+_STL_FIELDS = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
 Rows = Iterator[tuple[int, bytes]]
 
@@ -89,3 +93,60 @@ def _row(rows: Rows, kind: str, least: int) -> list[bytes]:
     if len(words) < least:
         raise ValueError(f"line {number:,}: a {kind} of {len(words)} numbers")
     return words
+
+
+def is_binary_stl(start: bytes, size: int) -> bool:
+    """Whether an STL file is binary; its text may begin with `solid` too.
+
+    Args:
+        start: the file's first `MOST_HEADER_BYTES`, or all.
+        size: of the file in bytes.
+    """
+    if len(start) < _STL_HEADER:
+        return False
+    needed = _STL_HEADER + _STL_TRIANGLE * stl_triangles(start)
+    if size == needed:
+        return True
+    # What scanners append behind the triangles is no reason to refuse them.
+    looks_like_text = start.lstrip().startswith(b"solid") and b"facet" in start
+    return size > needed and not looks_like_text and needed > _STL_HEADER
+
+
+def stl_triangles(start: bytes) -> int:
+    """How many triangles a binary STL file states."""
+    return int.from_bytes(start[_STL_HEADER - 4 : _STL_HEADER], "little")
+
+
+def parse_stl(content: bytes) -> tuple[Vertices, Index]:
+    """Vertices (3F, 3), three of their own for each triangle, and triangles (F, 3).
+
+    Raises:
+        ValueError: it is no whole STL file.
+    """
+    if is_binary_stl(content[:MOST_HEADER_BYTES], len(content)):
+        rows = np.frombuffer(content, _STL_FIELDS, stl_triangles(content), _STL_HEADER)
+        if len(rows) and not rows[-1:].view(np.uint8).any():
+            raise ValueError("zeros instead of triangles at its end: half a copy")
+        rest = content[_STL_HEADER + rows.nbytes :]
+        # Notes behind the triangles are none of the shape, more triangles are.
+        more = len(rest) % _STL_TRIANGLE == 0 or len(rest) - _STL_HEADER == (
+            _STL_TRIANGLE * stl_triangles(rest)
+        )
+        if more and rest.strip(b"\0"):
+            raise ValueError(f"more triangles behind the {len(rows):,} that it states")
+        corners = rows["corners"].reshape(-1, 3).astype(np.float64)
+    else:
+        corners = _text_corners(content)
+    return corners, np.arange(len(corners), dtype=np.int64).reshape(-1, 3)
+
+
+def _text_corners(content: bytes) -> Vertices:
+    lines = re.findall(rb"(?im)^[ \t]*vertex[ \t]+([^\r\n]*)", content.replace(b"\r", b"\n"))
+    if not lines:
+        raise ValueError("neither text with facets nor as many triangles as it states")
+    if any(len(line.split()) != 3 for line in lines):
+        raise ValueError("a vertex of other than three numbers")
+    ends = content.lower()
+    if len(lines) % 3 or ends.count(b"endfacet") != len(lines) // 3 or b"endsolid" not in ends:
+        raise ValueError("a facet without three corners, or it ends early")
+    return numbers_in(b"\n".join(lines), 3 * len(lines)).reshape(-1, 3)
