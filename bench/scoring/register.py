@@ -68,6 +68,7 @@ class InitialisedPair:
         protocol: with the alignment as it is to be done.
         whole: the prediction before anything was left out.
         scaling: what the prediction was given before everything else.
+        is_cloud: whether the scan's surface was laid through points, and nothing is measured to it.
     """
 
     prediction: PreparedMesh
@@ -78,6 +79,7 @@ class InitialisedPair:
     protocol: Protocol
     whole: Mesh
     scaling: Similarity = field(default_factory=Similarity.identity)
+    is_cloud: bool = False
 
     @cached_property
     def alignment(self) -> Alignment:

@@ -142,7 +142,8 @@ def initialise_pair(
 ) -> InitialisedPair:
     """Check a pair, find the crop, and initialise the registration: the first half of
     `score_prediction`, whose arguments these are."""
-    protocol.check()
+    is_cloud = not len(scan.triangles)
+    _check_measurable(protocol, is_cloud)
     # A factor common to a run is given beforehand: what is left is then rigid for each mesh.
     scaling, settings = _scale_normalisation(protocol, fixed_scale)
     sound = check_prediction(prediction)
@@ -152,11 +153,11 @@ def initialise_pair(
     sized, points = _transform_mesh(sound, scaling), protocol.points
     face = PreparedMesh.of(sized, own_landmarks, "prediction", points)
     as_it_is = replace(points, longest_edge_mm=math.inf)
-    target = PreparedMesh.of(_surface_of(scan, protocol), scan_landmarks, "scan", as_it_is)
+    target = PreparedMesh.of(_surface_of(scan), scan_landmarks, "scan", as_it_is)
     _check_connected(target, protocol)
     own_protocol = replace(protocol, alignment=settings)
     pair = initialise_on_crop(face, target, own_protocol, subject, nose_tip)
-    return replace(pair, scaling=scaling)
+    return replace(pair, scaling=scaling, is_cloud=is_cloud)
 
 
 def score_pair(
@@ -173,7 +174,12 @@ def score_pair(
         prediction: that the pair was made of.
         pair: by this protocol, or by one that it `registers_as`.
         protocol, subject, parts: as there.
+
+    Raises:
+        FacebenchError: when the protocol cannot measure this pair, or the two do not overlap.
     """
+    # That of the pair could: a shared pair must not let pass what alone would be refused.
+    _check_measurable(protocol, pair.is_cloud)
     scaling, start, crop = pair.scaling, pair.start, pair.crop
     register = register_regions if protocol.distance.measure == "regions" else register_pair
     registered = register(pair, replace(protocol, alignment=pair.protocol.alignment))
@@ -315,21 +321,25 @@ def _scale_normalisation(
     return scaling, replace(protocol.alignment, scale="none")
 
 
-def _surface_of(scan: Mesh, protocol: Protocol) -> Mesh:
-    """The clean scan; of a point cloud, which can be measured in one direction, a surface through
-    its points."""
+def _surface_of(scan: Mesh) -> Mesh:
+    """The clean scan; of a point cloud a surface through its points."""
     sound = check_scan(scan)
     if len(sound.triangles):
         return sound
+    return surface_of_points(np.asarray(sound.vertices, np.float64))
+
+
+def _check_measurable(protocol: Protocol, is_cloud: bool) -> None:
+    """Refuse settings that contradict each other, and to measure to a cloud of points."""
+    protocol.check()
     one_way = (protocol.alignment.direction, protocol.distance.direction)
-    if one_way != ("scan_to_prediction", "scan_to_prediction"):
+    if is_cloud and one_way != ("scan_to_prediction", "scan_to_prediction"):
         raise FacebenchError(
-            f"the scan is a cloud of {len(sound.vertices):,} points, and protocol {protocol.name} "
-            "measures from the prediction to a surface",
+            f"the scan is a cloud of points, and protocol {protocol.name} measures from the "
+            "prediction to a surface",
             "take --protocol nersemble, or set alignment.direction and distance.direction to "
             "scan_to_prediction",
         )
-    return surface_of_points(np.asarray(sound.vertices, np.float64))
 
 
 def _check_connected(scan: PreparedMesh, protocol: Protocol) -> None:

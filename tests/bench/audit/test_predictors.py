@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from facebench.bench.audit import measure
+from facebench.bench.audit.measure import AuditPlan, audit_person
 from facebench.bench.audit.people import (
     INNER,
     AuditedPerson,
@@ -22,6 +24,7 @@ from facebench.bench.audit.predictors import (
     from_identity,
     rung,
 )
+from facebench.bench.protocol.record import preset
 from facebench.bench.surface.surface import Surface
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
@@ -122,10 +125,6 @@ def test_the_bump_is_on_skin_that_the_scan_shows(
 def test_two_people_are_given_two_strangers(
     model: MorphableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facebench.bench.audit import measure
-    from facebench.bench.audit.measure import AuditPlan, audit_person
-    from facebench.bench.protocol.record import preset
-
     def unmeasured(*_: object, **__: object) -> None:
         raise FacebenchError("who it is shows in the true error")
 
@@ -140,3 +139,23 @@ def test_two_people_are_given_two_strangers(
     assert audit_person(maker.person(2), plan)[0].true_mm == two.true_mm
     other = audit_person(maker.person(2), replace(plan, seed=1))[0]
     assert other.true_mm != pytest.approx(two.true_mm, rel=1e-3)
+
+
+def test_every_protocol_gives_beside_others_what_it_gives_alone(
+    model: MorphableModel, person: AuditedPerson
+) -> None:
+    """One that fails among them, and one that registers otherwise."""
+    micc = preset("micc").with_setting("points.longest_edge_mm", "inf")
+    refused = replace(micc, distance=replace(micc.distance, measure="correspondence"))
+    alike, unlike = (
+        micc.with_setting("reduction.points", "rmse"),
+        micc.with_setting("crop.radius_mm", "80"),
+    )
+    protocols = (refused, micc, alike, unlike)
+    plan = AuditPlan(model, (BY_NAME["half"],), protocols, seed=0)
+    together = audit_person(person, plan)
+    alone = [audit_person(person, replace(plan, protocols=(one,)))[0] for one in protocols]
+    # By NumPy, by which what is not a number is equal to itself.
+    np.testing.assert_equal([asdict(row) for row in together], [asdict(row) for row in alone])
+    assert [bool(row.reason) for row in together] == [True, False, False, False]
+    assert len({row.measured_mm for row in together[1:]}) == 3

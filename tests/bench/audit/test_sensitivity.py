@@ -59,3 +59,19 @@ def test_labels_of_the_scan_are_used_as_in_the_run(face: Mesh, person: Mesh, sca
     (value,) = measure_choices(face, target_of(person, labels), now, CHOICES[:1])
     plain = score_prediction(face, person, now, scan_landmarks=labels).score
     assert value == pytest.approx(plain.value_mm)
+
+
+def test_what_a_changed_protocol_refuses_is_no_number_though_the_pair_is_known(
+    face: Mesh, person: Mesh
+) -> None:
+    """Only the direction differs, by which the same registration could be measured."""
+    labels = Landmarks.of_mesh(person)
+    sides = [one for one in CHOICES if one.name.endswith("the scan only") or "the pred" in one.name]
+    cloud = Mesh(np.asarray(person.vertices), np.empty((0, 3), np.int64))
+    for scan, name in ((cloud, "nersemble"), (person, "realy")):
+        values = measure_choices(face, target_of(scan, labels), preset(name), sides)
+        assert dict(zip((one.name for one in sides), np.isfinite(values), strict=True)) == {
+            "corresponding points, from the prediction": scan is person,
+            "from the scan only": True,
+            "from the prediction only": False,
+        }

@@ -142,6 +142,18 @@ def test_infinity_turns_a_condition_off() -> None:
     )
 
 
+def test_protocols_register_alike_when_only_what_follows_differs() -> None:
+    micc = preset("micc")
+    assert micc.registers_as(preset("deng2019")) and micc.registers_as(preset("correspondence"))
+    settings = (
+        ("crop.exceptions_mm", "a=60"),
+        ("points.weights", "count"),
+        ("alignment.direction", "scan_to_prediction"),
+        ("intersection.fade_mm", "1"),
+    )
+    assert not any(micc.registers_as(micc.with_setting(*setting)) for setting in settings)
+
+
 def test_contradictions_are_refused() -> None:
     with pytest.raises(FacebenchError, match="has no corresponding points"):
         Protocol.from_dict({"distance": {"measure": "correspondence"}})

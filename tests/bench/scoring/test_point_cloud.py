@@ -63,7 +63,7 @@ def test_a_cloud_is_measured_from_its_points(cloud: Mesh, person: Mesh, face: Me
 
 
 def test_a_cloud_has_no_distance_from_the_prediction(cloud: Mesh, face: Mesh) -> None:
-    with pytest.raises(FacebenchError, match=r"cloud of [\d,]+ points.*take --protocol nersemble"):
+    with pytest.raises(FacebenchError, match=r"cloud of points.*take --protocol nersemble"):
         score_prediction(face, cloud, preset("micc"))
 
 
