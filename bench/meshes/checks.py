@@ -79,8 +79,12 @@ def prediction_in_mm(mesh: Mesh, name: str, unit: str) -> Mesh:
     return to_millimetres(cleaned, unit)
 
 
-def check_prediction(prediction: Mesh) -> Mesh:
+def check_prediction(prediction: Mesh, copies: float = COPY_MM) -> Mesh:
     """The clean prediction; refused when it is no surface with its outside outside.
+
+    Args:
+        prediction: in any unit.
+        copies: distance in its unit within which vertices are one.
 
     Raises:
         FacebenchError: for NaN, no triangles, a mirrored face, an inside-out surface or too many
@@ -96,7 +100,7 @@ def check_prediction(prediction: Mesh) -> Mesh:
         )
     _check_size(prediction, "the prediction")
     check_far_vertices(prediction, "the prediction")
-    cleaned = _with_sound_triangles(prediction)
+    cleaned = _with_sound_triangles(prediction, copies)
     if not len(cleaned.triangles):
         raise FacebenchError("no triangle of the prediction has an area", "its method failed")
     if is_mirrored(cleaned):
@@ -146,13 +150,13 @@ def _check_size(mesh: Mesh, name: str) -> None:
         )
 
 
-def _with_sound_triangles(mesh: Mesh) -> Mesh:
+def _with_sound_triangles(mesh: Mesh, copies: float) -> Mesh:
     """The mesh without degenerate and duplicate triangles; vertices keep their numbers.
 
     Triangles use the first of the copies of a vertex: a seam is no boundary.
     """
     vertices = np.asarray(mesh.vertices, np.float64)
-    triangles = first_copies(vertices)[np.asarray(mesh.triangles, np.int64)]
+    triangles = first_copies(vertices, copies)[np.asarray(mesh.triangles, np.int64)]
     solid = triangles[triangle_areas(vertices, triangles) > 0]
     return replace(mesh, triangles=solid[first_of_equals(solid)])
 

@@ -290,6 +290,8 @@ def _constrain(
     points: Float64Array, areas: Float64Array, spacing_mm: float
 ) -> tuple[IndexArray, Float64Array]:
     """Which (M,) of points (N, 3) of areas (N,) get a constraint, and the area (M,) of each."""
+    if not len(points):
+        raise _no_overlap()
     chosen, inside = grid_subsample(points, areas, spacing_mm)
     # In cells: a full one weighs as one constraint, whatever the spacing.
     return chosen, inside / np.median(inside)

@@ -125,15 +125,18 @@ class WeightedErrors:
         """Mean over the area; NaN without any."""
         return weighted_mean(self.values, self.areas)
 
-    def equal_shares(self) -> Float64Array:
+    def equal_shares(self, in_mm2: float = 1.0) -> Float64Array:
         """Errors that count alike and are spread as these are over the area: one a mm².
 
         For what is stored, drawn and pooled as plain numbers. Points that are counted are returned
         as they are.
+
+        Args:
+            in_mm2: what one of the areas' units is.
         """
         if not len(self.values) or (self.areas == self.areas[0]).all():
             return self.values
-        count = max(1, round(float(self.areas.sum())))
+        count = max(1, round(in_mm2 * float(self.areas.sum())))
         order = np.argsort(self.values, kind="stable")
         below = np.cumsum(self.areas[order])
         # The middles of equal shares of the area, by the inverse of the distribution.

@@ -19,6 +19,7 @@ from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ..landmarks import Landmarks
 from ..meshes.checks import check_prediction, check_scan
+from ..meshes.clean import COPY_MM
 from ..meshes.units import check_unit
 from ..protocol.record import AlignmentSettings, Protocol
 from ..registration.dense import Alignment
@@ -34,6 +35,7 @@ from .register import InitialisedPair, initialise_on_crop, register_pair
 from .result import NAN, SCORED, UNSCORED, Score
 
 FEWEST = 500  # Points that can show a face.
+EYES_MM = 90.0  # Between the outer corners.
 GAP = 5.0  # In median edges: a longer one bridges a hole or the outline.
 NEIGHBOURS = 24  # Of a local fit with six parameters.
 N_FITS = 1500  # Places at which the noise is taken; their median is what counts.
@@ -146,7 +148,11 @@ def initialise_pair(
     _check_measurable(protocol, is_cloud)
     # A factor common to a run is given beforehand: what is left is then rigid for each mesh.
     scaling, settings = _scale_normalisation(protocol, fixed_scale)
-    sound = check_prediction(prediction)
+    marks, copies = prediction_landmarks or Landmarks.of_mesh(prediction), COPY_MM
+    if protocol.takes_any_unit and marks is not None:
+        # In metres the length in mm would join lips, in kilometres the whole face.
+        copies *= marks.eye_distance / EYES_MM
+    sound = check_prediction(prediction, copies)
     if not protocol.takes_any_unit:
         check_unit(sound, "the prediction", option="--prediction-unit")
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(scaling)
@@ -203,10 +209,14 @@ def score_pair(
     }
     score = Score(subject, "", SCORED, "", protocol.name, protocol.digest, **columns)
     aligned = _transform_mesh(prediction, alignment.transform)
-    of_scan, of_prediction = (side.equal_shares() for side in registered.errors)
+    of_scan, of_prediction = registered.errors
+    own_unit = 1.0
+    if protocol.takes_any_unit and protocol.distance.measure != "correspondence":
+        # A face in micrometres would be 10¹⁰ of its own; corresponding points are laid in mm.
+        own_unit = registration.transform.scale**2
     curve = pooled.share_within(CURVE_MM)
     shown = pair.scan.mesh, registered.scan_errors
-    distances = of_scan, of_prediction
+    distances = of_scan.equal_shares(), of_prediction.equal_shares(own_unit)
     return ScoredPair(score, aligned, errors, distances, curve, pair.tip, alignment, *shown)
 
 

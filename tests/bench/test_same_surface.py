@@ -133,3 +133,20 @@ def test_less_of_a_face_is_less_complete(face: Mesh, measure: Callable[..., Scor
     holes = np.linalg.norm(vertices - vertices[face.landmarks[48]], axis=1) > 18
     cut = replace(face, triangles=triangles[holes[triangles].all(1)])
     assert completeness(cut) < shares[0] - 0.01
+
+
+@pytest.mark.parametrize("name", ["now", "fg2018", "realy"])
+def test_the_unit_does_not_matter_where_landmarks_tell_the_size(
+    name: str, face: Mesh, scan: Mesh, person: Mesh
+) -> None:
+    theirs = Landmarks(np.asarray(person.vertices)[person.landmarks])
+    pairs = []
+    # In kilometres a whole face lies within what one vertex is in mm.
+    for factor in (1.0, 1e-6, 1e3):
+        other = replace(face, vertices=factor * np.asarray(face.vertices, np.float64))
+        pairs.append(score_prediction(other, scan, preset(name), scan_landmarks=theirs))
+    values = [pair.score.value_mm for pair in pairs]
+    # The conjugate gradients of `now` end at 1e-5, as those of its original.
+    assert values[1:] == pytest.approx(values[:1] * 2, rel=1e-5 if name == "now" else 1e-6)
+    kept = [len(pair.distances[1]) for pair in pairs]
+    assert kept[1:] == pytest.approx(kept[:1] * 2, rel=1e-3)

@@ -53,6 +53,14 @@ def test_a_face_has_no_error_against_itself(face: Mesh) -> None:
     assert max(getattr(score, column) for column in COLUMNS) < 0.05
 
 
+def test_a_surface_that_is_all_boundary_is_told(face: Mesh) -> None:
+    corners = np.asarray(face.vertices, np.float64)[face.landmarks[[36, 57, 45]]]
+    marks = Landmarks(np.asarray(face.vertices, np.float64)[face.landmarks])
+    card = Mesh(corners, np.array([[0, 1, 2]]))
+    with pytest.raises(FacebenchError, match="do not overlap"):
+        score_prediction(card, face, REALY, prediction_landmarks=marks)
+
+
 def test_the_number_is_the_mean_of_the_four_regions(measured: ScoredPair) -> None:
     regions = [getattr(measured.score, column) for column in COLUMNS]
     assert measured.score.value_mm == pytest.approx(np.mean(regions))
