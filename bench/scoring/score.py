@@ -29,6 +29,7 @@ from ..registration.prepared_mesh import PreparedMesh
 from ..surface.region import Sphere
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas, vertex_areas
+from ..surface.visibility import is_seen
 from .distance import CURVE_MM, pool, weighted_mean
 from .regions import register_regions
 from .register import InitialisedPair, initialise_on_crop, register_pair
@@ -199,7 +200,7 @@ def score_pair(
     columns: dict[str, Any] = {
         **registered.statistics(protocol.reduction.points),
         **_alignment_columns(alignment, pair.tip),
-        **_part_means(pair.whole, errors, parts or {}),
+        **_part_means(pair, errors, parts or {}),
         **{f"{part}_mm": mean for part, mean in registered.regions.items()},
         "inner_share": pair.prediction.inner_share,
         "noise_floor_mm": noise_floor_mm(noise, registered.weights, protocol.reduction.points),
@@ -390,9 +391,17 @@ def _own_points(scan: PreparedMesh, crop: Sphere) -> Float64Array:
 
 
 def _part_means(
-    mesh: Mesh, errors: Float64Array, parts: Mapping[str, NDArray[np.bool_]]
+    pair: InitialisedPair, errors: Float64Array, parts: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, float]:
-    """Mean error in mm over the area of each part; copies of a vertex at a seam share its area."""
+    """Mean error in mm over the area of each part; copies of a vertex at a seam share its area.
+
+    Of skin under every protocol: where one counts all of a prediction, eyeballs and teeth are no
+    part of a face's eyes and mouth all the same.
+    """
+    mesh, axes = pair.whole, pair.prediction.axes
+    if parts and axes is not None and pair.protocol.points.prediction == "all":
+        near = np.logical_or.reduce(list(parts.values()))
+        errors = np.where(is_seen(mesh, axes, near), errors, np.nan)
     corners, shape = np.asarray(mesh.triangles, np.int64), np.asarray(mesh.vertices, np.float64)
     areas = vertex_areas(corners, triangle_areas(shape, corners), len(shape))
     return {f"{p}_mm": weighted_mean(errors[on], areas[on]) for p, on in parts.items()}

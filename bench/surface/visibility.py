@@ -79,6 +79,21 @@ def outside_of(
     return replace(mesh, triangles=np.asarray(mesh.triangles)[seen]), left_out
 
 
+def is_seen(mesh: Mesh, axes: Float64Array, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which (V,) of the wanted vertices (V,) of a mesh are seen from outside, of whatever side.
+
+    Args:
+        mesh, axes: as for `outside_of`.
+        wanted: those that are asked for.
+    """
+    vertices = np.asarray(mesh.vertices, np.float64)
+    triangles = np.asarray(mesh.triangles, np.int64)
+    seen = np.zeros(len(vertices), bool)
+    index = np.flatnonzero(wanted)
+    seen[index] = _seen_side(vertices, triangles, index, axes) != 0
+    return seen
+
+
 def _seen_side(
     vertices: Float64Array,
     triangles: NDArray[np.int64],

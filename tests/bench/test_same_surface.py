@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shapes import joined, sphere
 
-from facebench.bench.landmarks import Landmarks
+from facebench.bench.landmarks import Landmarks, transfer_parts
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.score import Score, score_prediction
 from facebench.recon.mesh import Mesh
@@ -114,6 +114,24 @@ def test_what_lies_behind_the_skin_does_not_matter(
     assert other.value_mm == pytest.approx(scores[name].value_mm, abs=1e-9)
     assert other.completeness == scores[name].completeness
     assert other.inner_share > scores[name].inner_share + 0.02
+
+
+def test_a_part_of_the_face_is_skin_also_where_all_of_a_prediction_counts(
+    face: Mesh, scan: Mesh, person: Mesh, points: Landmarks
+) -> None:
+    theirs = Landmarks(np.asarray(person.vertices)[person.landmarks])
+
+    def eyes_mm(prediction: Mesh) -> float:
+        return score_prediction(
+            replace(prediction, landmarks=None),
+            scan,
+            preset("fg2018"),
+            parts=transfer_parts(prediction, points),
+            prediction_landmarks=points,
+            scan_landmarks=theirs,
+        ).score.eyes_mm
+
+    assert eyes_mm(with_eyeballs(face)) == pytest.approx(eyes_mm(face), abs=SAME_MM)
 
 
 def test_less_of_a_face_is_less_complete(face: Mesh, measure: Callable[..., Score]) -> None:
