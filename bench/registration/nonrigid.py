@@ -111,7 +111,8 @@ def deviation_of_mean(
     """How far the mean distance of corresponding points may be from the true one, mm.
 
     The root mean square of (mean over draws of the field − mean of the likeliest field), over the
-    posterior, a normal distribution about the solution (Laplace's approximation). Two terms:
+    posterior, a normal distribution about the solution (Laplace's approximation), of the planes and
+    the field alone: how far a person's own folds turn normals is not known. Two terms:
 
     - the spread of the mean, by its derivative;
     - what the likeliest field lacks on average. It is the smoothest that the planes allow, so that

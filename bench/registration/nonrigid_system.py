@@ -183,7 +183,8 @@ class System:
     def precision(self, displacement: Float64Array) -> Float64Array:
         """Posterior precision (3M, 3M) of the nodes' displacements, all x before all y before all
         z, mm⁻²: the prior's, and what the planes tell that displacements (M, 3) lead to."""
-        return self._equations(*self._constraints(displacement), displacement)[0]
+        # Without the normals: a person's own folds turn them too, and how far is not known.
+        return self._of_planes(*self._constraints(displacement))[0]
 
     def _constraints(
         self, displacement: Float64Array
@@ -206,13 +207,21 @@ class System:
         displacement: Float64Array,
     ) -> tuple[Float64Array, Float64Array]:
         """The whole system (3M, 3M) and its right-hand side (3M,)."""
+        matrix, right_hand_side = self._of_planes(sides, noise)
+        if self.normals is None:
+            return matrix, right_hand_side
+        more, more_right = self._turned(*self.normals, sides[0], displacement)
+        return matrix + more, right_hand_side + more_right
+
+    def _of_planes(
+        self, sides: tuple[PlaneConstraints, PlaneConstraints], noise: float
+    ) -> tuple[Float64Array, Float64Array]:
+        """The system of the prior, the landmarks and the planes."""
         # The prior and the landmarks first; both directions add to one system, so that neither
         # surface's holes leave a part of the face without a constraint.
         matrix, right_hand_side = self.fixed
-        parts = [side.normal_equations(noise) for side in sides]
-        if self.normals is not None:
-            parts.append(self._turned(*self.normals, sides[0], displacement))
-        for more, more_right in parts:
+        for side in sides:
+            more, more_right = side.normal_equations(noise)
             matrix, right_hand_side = matrix + more, right_hand_side + more_right
         return matrix, right_hand_side
 
