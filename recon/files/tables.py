@@ -159,8 +159,10 @@ def open_parquet(path: Path, **options: Any) -> Any:
         FacebenchError: there is no such file, it is no Parquet file, or a row group is too large.
     """
     try:
+        # Unbuffered: by default all columns asked for are in memory, packed, before the first row.
+        options = {"page_checksum_verification": True, "pre_buffer": False, **options}
         # From a stream of its own the file is closed when it cannot be read.
-        file = pq.ParquetFile(path, page_checksum_verification=True, **options)
+        file = pq.ParquetFile(path, **options)
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         sizes = [(group.num_rows, group.total_byte_size) for group in groups]
     except Exception as error:  # the library raises as many kinds as there are fields
@@ -181,20 +183,28 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
     Raises:
         FacebenchError: there is no such file, it cannot be read, lacks a column, or is too large.
     """
+    return pa.concat_tables(read_parts(path, columns))
+
+
+def read_parts(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """The same in one or more tables, of which only one needs to be in memory at a time.
+
+    Raises:
+        FacebenchError: as `read_table`.
+    """
     file = open_parquet(path)
     missing = [name for name in columns or () if name not in file.schema_arrow.names]
     if missing:
         raise FacebenchError(f"{path}: no column {', '.join(missing)}", _AGAIN)
     try:
-        batches, size, rows = [], 0, 0
+        size, rows = 0, 0
         for batch in file.iter_batches(_rows_at_once(file), columns=columns):
             size, rows = size + batch.nbytes, rows + len(batch)
             if size > MOST_TABLE_BYTES or rows > MOST_ROWS:
                 raise FacebenchError(f"{path}: more than {MOST_TABLE_BYTES / 2**20:g} MiB", _AGAIN)
-            batches.append(batch)
-        if batches:
-            return pa.Table.from_batches(batches)
-        return file.schema_arrow.empty_table().select(columns or file.schema_arrow.names)
+            yield pa.Table.from_batches([batch])
+        if not rows:
+            yield file.schema_arrow.empty_table().select(columns or file.schema_arrow.names)
     except FacebenchError:
         raise
     except Exception as error:  # as above

@@ -5,13 +5,15 @@ numbers by subject that tables and charts compare.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...bench.landmarks import FACE_PARTS
@@ -68,7 +70,7 @@ class Series:
     @cached_property
     def curves(self) -> dict[str, NDArray[np.float64]]:
         """Scene to mean cumulative curve, see `cumulative_curves`."""
-        return cumulative_curves(self.run.items(CURVE_COLUMNS))
+        return cumulative_curves(self.run.scores.parts(CURVE_COLUMNS))
 
     @property
     def place(self) -> str:
@@ -175,20 +177,27 @@ def shared_values(
     )
 
 
-def cumulative_curves(subjects: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+def cumulative_curves(parts: Iterable[Any]) -> dict[str, NDArray[np.float64]]:
     """Scene to the mean over subjects of their shares of points within each of `CURVE_MM`, (N,).
 
-    Empty when the table has no curves.
+    Args:
+        parts: the `CURVE_COLUMNS` of a run's items, see `ItemsTable.parts`; those of a hundred
+            thousand subjects together would take a quarter of a gigabyte.
     """
-    if CURVE not in subjects:
-        return {}
-    # A curve of another length has other thresholds, or is empty: nothing was kept of that row.
-    whole = subjects[CURVE].map(lambda curve: np.size(curve) == len(CURVE_MM)).astype(bool)
-    scored = subjects[subjects[ERROR].notna() & whole]
-    return {
-        str(scene): np.stack(list(map(np.asarray, rows[CURVE]))).astype(np.float64).mean(axis=0)
-        for scene, rows in scored.groupby("scene")
-    }
+    sums: dict[str, NDArray[np.float64]] = {}
+    counts = Counter[str]()
+    for part in parts:
+        # A curve of another length has other thresholds, or is empty: nothing was kept of it.
+        whole = pc.equal(pc.list_value_length(part[CURVE]), len(CURVE_MM))
+        known = part.filter(pc.and_(whole, pc.invert(pc.is_nan(part[ERROR]))))
+        curves = pc.list_flatten(known[CURVE]).to_numpy().reshape(-1, len(CURVE_MM))
+        scenes = known["scene"].to_numpy()
+        for scene in dict.fromkeys(scenes.tolist()):
+            mine = curves[scenes == scene]
+            counts[scene] += len(mine)
+            # Row by row, so that the digits do not depend on where a part begins.
+            sums[scene] = np.add.reduce([*([sums[scene]] if scene in sums else []), *mine])
+    return {scene: sums[scene] / counts[scene] for scene in sorted(sums)}
 
 
 def errors_by_part(subjects: pd.DataFrame, scene: str, seed: int) -> PartErrors:

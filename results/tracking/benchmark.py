@@ -110,7 +110,7 @@ def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metri
 
     now = int(time.time() * 1000)
     of = {"dataset_name": record.dataset, "dataset_digest": _short(record.dataset_digest)}
-    items = run.items((*CURVE_COLUMNS, *(f"{part}_mm" for part in FACE_PARTS)))
+    items = run.items([f"{part}_mm" for part in FACE_PARTS])
     # MLflow's charts begin with what was logged first, and make a section of names with a slash:
     # which is better, by scene, then where in the face.
     errors = {f"error_mm/{scene}": found.mean_mm for scene, found in run.summary().items()}
@@ -130,7 +130,7 @@ def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metri
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
     curves = [
         Metric(f"{scene}.share_within", share, now, step)
-        for scene, curve in cumulative_curves(items).items()
+        for scene, curve in cumulative_curves(run.scores.parts(CURVE_COLUMNS)).items()
         for step, share in _curve_points(curve)
     ]
     return [*shown, *single, *curves]

@@ -34,8 +34,14 @@ from facebench.results.compare.comparison import tally
 from facebench.results.compare.tables import FORMS, comparison_text, verdict_sentences
 from facebench.results.gate.baseline import Baseline
 from facebench.results.run.folder import RunFolder
+from facebench.results.run.items import ROWS, ItemsTable
 from facebench.results.tables.published import Published, published_results
-from facebench.results.tables.series import scene_column, shared_values
+from facebench.results.tables.series import (
+    CURVE_COLUMNS,
+    cumulative_curves,
+    scene_column,
+    shared_values,
+)
 
 ERRORS = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=40)
 
@@ -290,6 +296,21 @@ def test_imported_rows_that_fit_nowhere_are_told(runs: list[RunFolder]) -> None:
         compare(runs, [replace(row, scene="moon")])
     with pytest.raises(FacebenchError, match="as a run is called"):
         compare(runs, [replace(row, title="ours")])
+
+
+def test_a_mean_curve_is_of_those_scored_and_whole(tmp_path: Path) -> None:
+    """As plain means, to the last digit, however many parts the table is read in."""
+    rows = [example_row(f"s{n:04d}", SCENES[n % 2], 1 + n / 7000) for n in range(2 * ROWS + 100)]
+    rows[5] = replace(rows[5], value_mm=math.nan)
+    rows[6] = replace(rows[6], curve=rows[6].curve[:-1])
+    table = ItemsTable(tmp_path / "items.parquet")
+    table.write(rows)
+    parts = [part for one in table.parts(CURVE_COLUMNS) for part in (one[:ROWS], one[ROWS:])]
+    found = cumulative_curves(parts)
+    kept = sorted(rows[:5] + rows[7:], key=lambda row: (row.subject, row.scene))
+    assert list(found) == sorted(SCENES[:2])
+    for scene, shares in found.items():
+        assert np.array_equal(shares, np.mean([r.curve for r in kept if r.scene == scene], axis=0))
 
 
 def test_parts_and_curves_come_when_they_are_asked_for(runs: list[RunFolder]) -> None:
