@@ -153,7 +153,8 @@ class Distance:
             ones, the mean of the four.
         direction: `symmetric` gives each direction half of the weight.
         along: what tells the motion along the surface where `correspondence` is measured: the
-            `smooth` field alone, or also `normals`, which turn where a surface bends.
+            `smooth` field alone, or also `normals`, which turn where a surface bends, unless
+            landmarks of both sides tell it.
     """
 
     measure: Literal["point_to_plane", "point_to_surface", "correspondence", "regions"] = (

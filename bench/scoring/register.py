@@ -335,8 +335,10 @@ def _corresponding(
     transform, marks = pair.alignment.transform, pair.start.pairs
     pairs = marks and (transform.apply(marks[0]), marks[1])
     crop, rules = pair.crop, protocol.intersection
-    # Runs from before normals were looked at keep their protocol, and their numbers.
-    settings = None if protocol.distance.along == "normals" else PLANES_ALONE
+    # Skin that slid within itself has the normals of before: they would overrule landmarks, which
+    # alone see it. Runs from before normals were looked at keep their protocol and their numbers.
+    by_normals = protocol.distance.along == "normals" and pairs is None
+    settings = None if by_normals else PLANES_ALONE
     surfaces = prediction.surface, pair.scan.surface
     registered = register_nonrigidly(*surfaces, crop, rules, pairs, settings)
     found = counterparts(registered, crop, rules)
