@@ -149,11 +149,7 @@ def initialise_pair(
     _check_measurable(protocol, is_cloud)
     # A factor common to a run is given beforehand: what is left is then rigid for each mesh.
     scaling, settings = _scale_normalisation(protocol, fixed_scale)
-    marks, copies = prediction_landmarks or Landmarks.of_mesh(prediction), COPY_MM
-    if protocol.takes_any_unit and marks is not None:
-        # In metres the length in mm would join lips, in kilometres the whole face.
-        copies *= marks.eye_distance / EYES_MM
-    sound = check_prediction(prediction, copies)
+    sound = check_prediction(prediction, _copies_within(prediction, prediction_landmarks, protocol))
     if not protocol.takes_any_unit:
         check_unit(sound, "the prediction", option="--prediction-unit")
     own_landmarks = prediction_landmarks and prediction_landmarks.moved(scaling)
@@ -320,6 +316,16 @@ def noise_floor_mm(noise: float, weights: tuple[float, float], statistic: str) -
     """
     shares = weights[0] * ON_POINTS + weights[1] * ON_TRIANGLES
     return float(STATISTICS[statistic] * noise * shares)
+
+
+def _copies_within(prediction: Mesh, landmarks: Landmarks | None, protocol: Protocol) -> float:
+    """Distance in the prediction's unit within which its vertices are one."""
+    # Of what is not finite there are no landmarks: the check refuses it in its own words.
+    if not protocol.takes_any_unit or not np.isfinite(prediction.vertices).all():
+        return COPY_MM
+    marks = landmarks or Landmarks.of_mesh(prediction)
+    # In metres the length in mm would join lips, in kilometres the whole face.
+    return COPY_MM if marks is None else COPY_MM * marks.eye_distance / EYES_MM
 
 
 def _scale_normalisation(
