@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 import ray
 
 from ..errors import FacebenchError
+from ..results.run.record import code_digest
 
 THREADS = "OMP_NUM_THREADS"
 ONE_THREAD = {"env_vars": {THREADS: "1"}}
@@ -36,6 +38,10 @@ each takes a second or two of a processor, and on one machine nobody asks them a
 CONNECT_SECONDS = 10.0
 """For a head node in the same network to answer; one that is down answers at once or never."""
 
+SAME_CODE = (
+    "what is done is kept; install the same facebench on every node, 'facebench doctor --cluster' "
+    "tells which differ, and run the command again"
+)
 NO_CLUSTER = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
 LAST_WORDS = (
     "facebench: the command was killed, or ended by Ray because its cluster is gone; "
@@ -111,6 +117,18 @@ def threads_each(threads: int) -> dict[str, dict[str, str]]:
     return {"env_vars": {THREADS: chosen}} if is_ours() else {}
 
 
+def expected_code() -> str:
+    """Digest of the code that workers must have; empty where they are of this machine's own Ray."""
+    return "" if is_ours() else code_digest()
+
+
+def other_code(expected: str) -> str:
+    """Why this worker may not compute: its node holds other code than `expected_code`; or empty."""
+    if not expected or expected == code_digest():
+        return ""
+    return f"node {ray.util.get_node_ip_address()}: its facebench is another than the command's"
+
+
 def is_connected() -> bool:
     """Whether this process is connected to Ray."""
     return bool(ray.is_initialized())
@@ -136,7 +154,7 @@ def _connect(cluster: bool) -> None:
         else:
             _start_here()
     except Exception as error:  # a node that starts too slowly raises a bare one
-        raise _no_answer(address) from error
+        raise _no_answer(address, str(error)) from error
 
 
 def _start_here() -> None:
@@ -279,10 +297,16 @@ def be_quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _no_answer(address: str) -> FacebenchError:
+def _no_answer(address: str, said: str) -> FacebenchError:
     if address == "local":
         return FacebenchError("Ray did not start on this machine", NO_START)
     where = "this machine" if address == "auto" else address
+    # Ray tells the cluster's versions first, then those of this process.
+    versions = re.findall(r"(?:Ray|Python): \S+", said) if "Version mismatch" in said else []
+    if len(versions) == 4:
+        theirs, own = (" and ".join(two).replace(":", "") for two in (versions[:2], versions[2:]))
+        message = f"the Ray cluster at {where} is of {theirs}, this command of {own}"
+        return FacebenchError(message, "install the same versions on both: constraints.txt")
     return FacebenchError(f"no Ray cluster answers at {where}", NO_CLUSTER)
 
 

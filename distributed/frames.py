@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from ..bench.method.registry import build_method
 from ..errors import FacebenchError, error_line
 from ..recon.face.tracks import WIDTH
 from ..recon.video.decode import CHUNK_FRAMES
-from .cluster import be_quiet, one_thread_each, total
+from .cluster import SAME_CODE, be_quiet, expected_code, one_thread_each, other_code, total
 from .patience import Needs, cluster_timeout
 
 READER_CPUS = 0.5
@@ -122,6 +122,7 @@ class FrameJob:
         detector: finds the face where no boxes lie beside a clip; a name or file that every machine
             sees.
         tracking: whether it follows faces from frame to frame.
+        code: of the workers, see `expected_code`.
     """
 
     method: str
@@ -132,6 +133,7 @@ class FrameJob:
     average: Literal["parameters", "meshes", "errors"] = "parameters"
     detector: str = "embedded"
     tracking: bool = False
+    code: str = ""
 
 
 def face_stream(task: ClipTask, job: FrameJob) -> Iterator[tuple[ChunkRow, Crops]]:
@@ -147,7 +149,8 @@ def describe_clips(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRo
     worker that dies takes its rows with it and nothing else.
 
     Raises:
-        FacebenchError: a node cannot build the method: it lacks the weights, or room for them.
+        FacebenchError: a node cannot build the method, for it lacks the weights or room for them,
+            or holds other code than this process.
     """
     if tasks:
         # Only now is it known whether there are GPUs: the driver may have none itself.
@@ -200,30 +203,47 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
     with cluster_timeout(stream_needs(workers)) as heartbeat:
         for row in rows.iter_rows():
             heartbeat()
-            if "fault" in row:
-                raise FacebenchError(row["fault"], NOT_THERE)
+            raise_fault(row)
             yield _unpack_row(row)
+
+
+def refusal(code: str) -> dict[str, str]:
+    """The row of a node whose code is not the expected; empty where it is."""
+    fault = other_code(code)
+    return {"fault": fault, "hint": SAME_CODE} if fault else {}
+
+
+def raise_fault(row: Mapping[str, Any]) -> None:
+    """Raise what a node tells in place of a row.
+
+    Raises:
+        FacebenchError: it does.
+    """
+    if "fault" in row:
+        raise FacebenchError(row["fault"], row["hint"])
 
 
 class _Describer:
     """Holds the method; one a worker process."""
 
     def __init__(self, job: FrameJob) -> None:
-        self.fault = ""
+        self.fault = refusal(job.code)
         try:
-            self.method = build_method(job.method, job.options)
+            if not self.fault:
+                self.method = build_method(job.method, job.options)
         except (FacebenchError, OSError) as error:
             # Ray would try again and again to start it, and tell nobody what was wrong.
             told = error.message if isinstance(error, FacebenchError) else error_line(error)
-            self.fault = f"node {ray.util.get_node_ip_address()}: {told}"
+            node = ray.util.get_node_ip_address()
+            self.fault = {"fault": f"node {node}: {told}", "hint": NOT_THERE}
         # After the method is built, which is what imports PyTorch.
         _compute_alike_everywhere()
         self.shape = (-1, job.crop_size, job.crop_size, 3)
         self.average = job.average
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        if self.fault:
-            return {"fault": self.fault}
+        if self.fault or "fault" in row:
+            return self.fault or row
         crops = np.frombuffer(row["crops"], np.uint8).reshape(self.shape)
         found = _unpack_row({name: value for name, value in row.items() if name != "crops"})
         return _pack_row(describe_chunk(self.method, found, crops, self.average))
@@ -258,6 +278,9 @@ def _bytes(values: NDArray[np.floating] | None) -> bytes:
 
 
 def _crop(row: dict[str, Any], tasks: tuple[ClipTask, ...], job: FrameJob) -> Iterator[Any]:
+    if refused := refusal(job.code):
+        yield refused
+        return
     for found, crops in face_stream(tasks[row["id"]], job):
         yield {**_pack_row(found), "crops": crops.tobytes()}
 
@@ -278,4 +301,5 @@ def _compute_alike_everywhere() -> None:
 def _on_this_cluster(job: FrameJob) -> FrameJob:
     """Networks run on GPUs where the cluster has them."""
     device = "cuda" if total("GPU") else job.options.device
-    return replace(job, options=replace(job.options, device=device))
+    options = replace(job.options, device=device)
+    return replace(job, options=options, code=expected_code())

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import FacebenchError, Finding, error_line, failure, success, warning
 from ..recon.morphable.load import load_model
-from ..results.run.record import package_versions
+from ..results.run.record import code_digest, package_versions
 from .cluster import ONE_THREAD, ray_connection
 from .patience import NO_ROOM
 
@@ -37,7 +37,7 @@ class NodeReport:
         paths: by path, what is there: names of a folder, size of a file, or nothing.
         memory_gb: that new processes may have.
         cores: that the process may use.
-        digest: of the embedded model, read there.
+        digest: of the code and the embedded model there.
         job_seconds: of a fixed piece of arithmetic.
         ahead: seconds by which its clock is ahead of the asking process's, within `unsure`.
         unsure: half of the time that asking took.
@@ -67,7 +67,7 @@ def report_node(paths: Sequence[str]) -> NodeReport:
         paths={path: _contents(Path(path)) for path in paths},
         memory_gb=1024 * int(memory["MemAvailable"].split()[0]) / 1e9,
         cores=len(os.sched_getaffinity(0)),
-        digest=load_model("embedded").digest,
+        digest=code_digest() + load_model("embedded").digest,
         job_seconds=seconds,
     )
 
@@ -170,7 +170,7 @@ def _judge(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Finding]
         said = ", ".join(f"{one} {theirs}, here {own}" for one, (theirs, own) in others.items())
         yield failure(name, said, "the same versions on every node: pip install -c constraints.txt")
     if report.digest != mine.digest:
-        yield failure(name, "its embedded model is another", "install the same facebench there")
+        yield failure(name, "its facebench is another", "install the same there as here")
     for path, content in report.paths.items():
         if not content:
             yield failure(name, f"{path} is not there", "mount it under the same path")

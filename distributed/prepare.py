@@ -30,8 +30,17 @@ from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
-from .cluster import one_thread_each, ray_connection, total
-from .frames import READER_CPUS, actor_resources, one_each, one_thread, stream_needs, stream_quietly
+from .cluster import expected_code, one_thread_each, ray_connection, total
+from .frames import (
+    READER_CPUS,
+    actor_resources,
+    one_each,
+    one_thread,
+    raise_fault,
+    refusal,
+    stream_needs,
+    stream_quietly,
+)
 from .patience import cluster_timeout
 
 FEW_PHOTOGRAPHS = 100
@@ -157,7 +166,11 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
     Connected to Ray; on a cluster the photographs and weights must be on a disk that all machines
     see. One task a chunk decodes and finds faces, `workers` actors label and judge them, and a
     chunk of patches is a block of its own, so that few are under way at a time.
+
+    Raises:
+        FacebenchError: a node holds other code than this process.
     """
+    code = expected_code()
     workers = job.workers or one_each()
     device = "cuda" if total("GPU") else "cpu"
     rows = [{"photographs": chunk} for chunk in chunks(photographs)]
@@ -165,14 +178,14 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
     stream_quietly(blocks.context)
     found = blocks.map(
         _Finder,
-        fn_constructor_args=[job.settings, job.networks.detector],
+        fn_constructor_args=[job.settings, job.networks.detector, code],
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(total("CPU")))),
         num_cpus=READER_CPUS,
         **one_thread_each(),
     )
     labelled = found.map(
         _Labeller,
-        fn_constructor_args=[job.settings, job.networks, device],
+        fn_constructor_args=[job.settings, job.networks, device, code],
         compute=ray.data.ActorPoolStrategy(size=workers),
         **one_thread_each(),
         **actor_resources(workers),
@@ -180,17 +193,21 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
     with cluster_timeout(stream_needs(workers)) as heartbeat:
         for row in labelled.iter_rows():
             heartbeat()
+            raise_fault(row)
             yield Part(**row)
 
 
 class _Finder:
     """Reads photographs and finds faces; holds the detector, which is slow to build."""
 
-    def __init__(self, settings: PreparationSettings, detector: str) -> None:
+    def __init__(self, settings: PreparationSettings, detector: str, code: str = "") -> None:
+        self.refusal = refusal(code)
         self.settings = settings
         self.detector = make_detector(detector)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.refusal:
+            return self.refusal
         chunk: Sequence[Photograph] = row["photographs"]
         return {"faces": [find_faces(item, self.detector, self.settings) for item in chunk]}
 
@@ -198,11 +215,16 @@ class _Finder:
 class _Labeller:
     """Holds the networks; one a worker process."""
 
-    def __init__(self, settings: PreparationSettings, choice: NetworkChoice, device: str) -> None:
+    def __init__(
+        self, settings: PreparationSettings, choice: NetworkChoice, device: str, code: str = ""
+    ) -> None:
+        self.refusal = refusal(code)
         self.settings = settings
         self.networks = choice.build(device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.refusal or "fault" in row:
+            return self.refusal or row
         faces = label_faces(row["faces"], *self.networks, self.settings)
         return vars(part_of(faces))
 

@@ -8,6 +8,8 @@ from itertools import islice
 from queue import Queue
 from typing import Generic, TypeVar
 
+from ..errors import FacebenchError
+
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
@@ -24,10 +26,13 @@ def in_tasks(
     Args:
         work: a function, or a `functools.partial` of one, that Ray can send to a worker.
         jobs: its arguments.
+
+    Raises:
+        FacebenchError: a node holds other code than this process.
     """
     import ray
 
-    from .cluster import one_thread_each, total
+    from .cluster import expected_code, one_thread_each, total
     from .patience import Needs, cluster_timeout
 
     waiting = iter(jobs)
@@ -35,31 +40,40 @@ def in_tasks(
     at_a_time = 2 * max(1, int(total("CPU")))
     task = ray.remote(num_cpus=1, **one_thread_each())(_call)
     # Once into Ray's store: the mean face inside it is megabytes, and there are thousands of jobs.
-    sent = ray.put(work)
-    running = {task.remote(sent, job): job for job in islice(waiting, at_a_time)}
+    sent, code = ray.put(work), expected_code()
+    running = {task.remote(sent, job, code): job for job in islice(waiting, at_a_time)}
     with cluster_timeout(Needs(cpus=1)) as heartbeat:
         while running:
             # Whichever ends first is kept first, so that a kill costs at most what is running.
             (finished,), _ = ray.wait(list(running), num_returns=1)
             heartbeat()
             yield running.pop(finished), _fetch(finished)
-            running |= {task.remote(sent, job): job for job in islice(waiting, 1)}
+            running |= {task.remote(sent, job, code): job for job in islice(waiting, 1)}
 
 
-def _call(work: Callable[[Work], Result], job: Work) -> Result:
-    return work(job)
+def _call(work: Callable[[Work], Result], job: Work, code: str) -> tuple[str, Result | None]:
+    """Why the job is not done here, or nothing and its result."""
+    from .cluster import other_code
+
+    fault = other_code(code)
+    return (fault, None) if fault else ("", work(job))
 
 
 def _fetch(finished: object) -> Result | Exception:
     import ray
 
+    from .cluster import SAME_CODE
+
     try:
-        result: Result = ray.get(finished)
+        fault, result = ray.get(finished)
     except ray.exceptions.RayError as error:
         # A lost machine costs its job, which the next command does again, not the run.
         lost: Exception = error
         return lost
-    return result
+    if fault:
+        raise FacebenchError(fault, SAME_CODE)
+    done: Result = result
+    return done
 
 
 class Behind(Generic[Work]):

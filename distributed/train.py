@@ -26,7 +26,16 @@ from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, check_job, train_worker
 from ..recon.training.workers import SINGLE_PROCESS, DistributedGroup, Worker
-from .cluster import be_quiet, is_ours, ray_connection, threads_each, total
+from .cluster import (
+    SAME_CODE,
+    be_quiet,
+    expected_code,
+    is_ours,
+    other_code,
+    ray_connection,
+    threads_each,
+    total,
+)
 from .tasks import in_tasks
 
 RESTARTS = 8
@@ -128,7 +137,11 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
     notes = job.out.absolute() / (".ray" if address_of(job.out) else "ray")
     trainer = _Trainer(
         work,
-        train_loop_config={"job": job.as_table(), "folder": str(Path.cwd())},
+        train_loop_config={
+            "job": job.as_table(),
+            "folder": str(Path.cwd()),
+            "code": expected_code(),
+        },
         scaling_config=scaling,
         run_config=RunConfig(
             name=f"from-{time.time_ns()}",
@@ -148,7 +161,7 @@ def _fit(job: TrainingJob, work: Any, scaling: Any) -> None:
         if notes.name == ".ray":
             shutil.rmtree(notes, ignore_errors=True)
     if result.return_value:
-        raise DivergedError(*result.return_value)
+        raise FacebenchError(*result.return_value)
 
 
 class _Trainer(TorchTrainer):  # type: ignore[misc]
@@ -179,9 +192,10 @@ def _local_work(listen: Listener) -> Any:
 
 
 def _work(config: dict[str, Any]) -> tuple[str, str] | None:
-    """The training function of one of several workers; how it diverged, if it did.
+    """The training function of one of several workers; why it ended before its end, if it did.
 
-    A divergence comes to all workers at once. It is no error for Ray, which would start them again.
+    A divergence or other code comes to all workers at once. It is no error for Ray, which would
+    start them again.
     """
     # Ray puts its workers into a folder of their own, where relative paths lead nowhere. On another
     # machine the command's folder may be missing; whole paths are all that can be meant there.
@@ -192,11 +206,23 @@ def _work(config: dict[str, Any]) -> tuple[str, str] | None:
     # Of many that were lost one may be left, and shares its batches with nobody.
     peers = DistributedGroup(context.get_world_rank(), count) if count > 1 else SINGLE_PROCESS
     worker = Worker(_device(), peers, prepare_model)
+    if refused := _refusal(config["code"], worker):
+        return refused, SAME_CODE
     try:
         train_worker(TrainingJob.from_table(config["job"]), worker, lambda row: None)
     except DivergedError as error:
         return error.message, error.hint
     return None
+
+
+def _refusal(code: str, worker: Worker) -> str:
+    """Why nobody may train: one of the nodes holds other code than the command; or empty."""
+    if not code:
+        return ""
+    other = other_code(code)
+    # Who has the right code must hear of it too, or would wait for the others.
+    same = worker.peers.all(torch.tensor(not other, device=worker.device))
+    return "" if same else other or "a node's facebench is another than the command's"
 
 
 def _device() -> torch.device:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ PACKAGES = (
     *("scikit-image", "scipy", "torch", "trimesh"),
 )
 """Packages whose versions can move a number."""
+
+_COMPUTING = ("bench", "recon", "distributed")
+"""Folders whose code can move a number."""
 
 VERSION = 2
 """Of a run folder's record and tables. 1 was facebench 0.1: `subjects.parquet`, untyped."""
@@ -72,6 +76,19 @@ def source_changes() -> str:
     """Digest of what differs from the commit of the checkout this code runs from; else empty."""
     changes = _git("diff", "HEAD")
     return hashlib.sha256(changes.encode()).hexdigest() if changes else ""
+
+
+@cache
+def code_digest() -> str:
+    """Digest of this package's code as it was when first asked for, whatever its version says."""
+    root = Path(__file__).resolve().parents[2]
+    found = hashlib.sha256()
+    for path in sorted(path for name in _COMPUTING for path in (root / name).rglob("*.py")):
+        # Nobody imports the others: an editor's locks, a notebook's copies.
+        if not path.stem.isidentifier():
+            continue
+        found.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def host() -> dict[str, str | int]:

@@ -9,6 +9,7 @@ import sys
 import pytest
 import ray
 from ray._private import node
+from ray._private.utils import check_version_info
 
 from facebench.distributed import cluster
 from facebench.distributed.cluster import ray_connection, total
@@ -23,6 +24,16 @@ def test_no_cluster_is_told_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None
     ):
         pass
     assert not ray.is_initialized()
+
+
+def test_a_cluster_of_other_versions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Ray's own words, of which ours are made."""
+    others = {"ray_version": "2.40.0", "python_version": "3.12.1"}
+    monkeypatch.setattr(ray, "init", lambda **_: check_version_info(others, "node 10.0.0.1:1"))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    said = rf"Ray 2\.40\.0 and Python 3\.12\.1, this command of Ray {ray.__version__} and .*same"
+    with pytest.raises(FacebenchError, match=said), ray_connection(cluster=True):
+        pass
 
 
 @pytest.mark.skipif("FACEBENCH_SLOW" not in os.environ, reason="a start of Ray: FACEBENCH_SLOW=1")

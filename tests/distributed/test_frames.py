@@ -176,3 +176,13 @@ def test_a_node_without_the_weights_is_told(tasks: list[ClipTask], job: FrameJob
     gone = replace(job, options=MethodOptions(Path("gone.pt")))
     said = frames._Describer(gone)({})["fault"]
     assert said.startswith("node ") and "gone.pt" in said
+
+
+def test_a_node_with_other_code_reads_and_describes_nothing(
+    tasks: list[ClipTask], job: FrameJob
+) -> None:
+    """Its numbers might be others, and nobody would see it."""
+    other = replace(job, code="another")
+    (read,) = frames._crop({"id": 0}, tuple(tasks), other)
+    for row in (read, frames._Describer(job)(read), frames._Describer(other)({})):
+        assert "facebench is another" in row["fault"] and "doctor --cluster" in row["hint"]

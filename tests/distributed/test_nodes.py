@@ -28,7 +28,7 @@ def test_a_node_like_this_one_is_sound() -> None:
         ({"versions": {"ray": "2.60.0", "torch": "2.9"}}, Verdict.FAILED, "torch 2.9, here 2.13"),
         ({"paths": {"/shared": ""}}, Verdict.FAILED, "/shared is not there"),
         ({"paths": {"/shared": "a"}}, Verdict.FAILED, "holds something else"),
-        ({"digest": "e"}, Verdict.FAILED, "embedded model"),
+        ({"digest": "e"}, Verdict.FAILED, "facebench is another"),
         ({"memory_gb": 1.0}, Verdict.WARNING, "1.0 GB of memory"),
         ({"ahead": -40.0, "unsure": 1.0}, Verdict.WARNING, "-40 s off"),
     ],

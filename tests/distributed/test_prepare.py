@@ -136,6 +136,14 @@ def test_interrupted_and_continued_gives_the_same_bytes(
     assert contents(job.out) == contents(prepared.out)
 
 
+def test_a_node_with_other_code_prepares_nothing(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facebench.distributed.prepare.expected_code", lambda: "another")
+    with pytest.raises(FacebenchError, match="facebench is another"):
+        prepare(job_of(photographs, tmp_path / "out"), False, nothing, Ear().hear)
+
+
 def test_the_same_again_changes_nothing(prepared: PreparationJob) -> None:
     times = {path: path.stat().st_mtime_ns for path in prepared.out.rglob("*")}
     again = Ear()

@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 import ray
 
+from facebench.distributed import cluster
 from facebench.distributed.cluster import LAST_WORDS
 from facebench.distributed.tasks import in_tasks
 from facebench.errors import FacebenchError
@@ -42,6 +43,12 @@ def test_each_job_comes_with_its_result_or_its_error_and_few_are_taken_ahead() -
     assert sorted(found) == list(range(12))
     assert isinstance(found.pop(3), ray.exceptions.RayTaskError)
     assert found == {number: number / 2 for number in range(12) if number != 3}
+
+
+def test_a_node_with_other_code_does_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "expected_code", lambda: "another")
+    with pytest.raises(FacebenchError, match=r"node .*: its facebench is another"):
+        list(in_tasks(partial(divide, by=2), [1, 2]))
 
 
 def test_who_is_ended_from_within_has_last_words() -> None:
