@@ -1,12 +1,20 @@
-"""Normals that turn: against spheres and cylinders, whose shape operators are known."""
+"""Points drawn to planes, and normals that turn: on spheres and cylinders, whose turning is known."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import trimesh
+from scipy import sparse
 
-from facebench.bench.registration.constraints import NormalField, robust_factor
+from facebench.bench.registration.constraints import (
+    OUTLIER,
+    NormalField,
+    PlaneConstraints,
+    normal_equations,
+    robust_factor,
+    robust_spread,
+)
 from facebench.bench.surface.surface import Surface
 from facebench.recon.mesh import Mesh
 
@@ -62,3 +70,48 @@ def test_the_other_wall_has_no_part() -> None:
 def test_large_residuals_hardly_count() -> None:
     factors = robust_factor(np.array([0.0, 1.0, 10.0]), 1.0)
     np.testing.assert_allclose(factors, [1.0, 0.25, 1 / 101**2])
+
+
+def test_a_turned_normal_is_found_further_along_the_sphere() -> None:
+    """By the radius times the angle, in the direction in which it is turned; across, nothing."""
+    field, count = field_of(trimesh.creation.icosphere(5, RADIUS)), 40
+    places, smoothed = field.places[:count], field.normals[:count]
+    outward = smoothed / np.linalg.norm(smoothed, axis=1)[:, None]
+    turned = np.cross(outward, [0.0, 0.0, 0.02])
+    # Each point has a node of its own, and none has moved yet.
+    basis, still = sparse.identity(count, format="csr"), np.zeros((count, 3))
+    planes = PlaneConstraints(basis, places, places, outward, np.zeros(count), np.ones(count))
+    matrix, right = normal_equations(basis, still, smoothed + turned, planes, field, 1.0)
+    moved = np.linalg.lstsq(matrix, right, rcond=1e-6)[0].reshape(3, -1).T
+    np.testing.assert_allclose(moved, RADIUS * turned, atol=0.06 * RADIUS * 0.02)
+
+
+def test_the_spread_of_normal_residuals_is_their_standard_deviation() -> None:
+    residuals = np.random.default_rng(0).normal(0.0, 0.7, 50_000)
+    assert robust_spread(residuals, np.ones(50_000)) == pytest.approx(0.7, rel=0.02)
+
+
+def test_outliers_and_what_has_no_weight_change_the_spread_little() -> None:
+    rng = np.random.default_rng(1)
+    residuals = rng.normal(0.0, 0.7, 20_000)
+    far = residuals + np.where(rng.random(20_000) < 0.1, 50.0, 0.0)
+    ours = robust_spread(residuals, np.ones(20_000))
+    assert robust_spread(far, np.ones(20_000)) < 1.25 * ours
+    weights = (far == residuals).astype(float)
+    assert robust_spread(far, weights) == pytest.approx(ours, rel=0.02)
+
+
+def test_normal_equations_are_those_of_weighted_least_squares() -> None:
+    """Against a dense solution, point by point and axis by axis."""
+    rng = np.random.default_rng(2)
+    basis, points, targets = rng.random((30, 4)), rng.random((30, 3)), rng.random((30, 3))
+    normals = rng.standard_normal((30, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    residuals, weights = rng.standard_normal(30), rng.random(30)
+    pulls = PlaneConstraints(sparse.csr_matrix(basis), points, targets, normals, residuals, weights)
+    matrix, right = pulls.normal_equations(0.8)
+    rows = np.einsum("nc,nm->ncm", normals, basis).reshape(30, 12)
+    trust = weights / (1 + (residuals / (OUTLIER * 0.8)) ** 2) ** 2
+    wanted = ((targets - points) * normals).sum(1)
+    np.testing.assert_allclose(matrix, rows.T @ (rows * trust[:, None]) / 0.8**2)
+    np.testing.assert_allclose(right, rows.T @ (trust * wanted) / 0.8**2)
