@@ -86,14 +86,15 @@ class NormalField:
         cell = grid_cells(surface.vertices[part], areas, CELL_MM)
         inside = np.bincount(cell, areas).astype(np.float64)
         shape = len(inside), len(surface.vertices)
-        self._cells: SparseMatrix = sparse.csr_matrix((areas / inside[cell], (cell, part)), shape)
+        shares = areas / inside[cell].clip(np.finfo(float).tiny)
+        self._cells: SparseMatrix = sparse.csr_matrix((shares, (cell, part)), shape)
         centres = np.asarray(self._cells @ surface.vertices)
         own = unit(np.asarray(self._cells @ surface.normals))
         self.places = centres if places is None else places
-        near, shares = _around(self.places, centres, own, inside)
-        self.known = (shares > 0).sum(1) >= LEAST_CELLS
+        near, weights = _around(self.places, centres, own, inside)
+        self.known = (weights > 0).sum(1) >= LEAST_CELLS
         offsets = (centres[near] - self.places[:, None]) / SMOOTH_MM
-        fits = _linear_fits(offsets, shares, self.known)
+        fits = _linear_fits(offsets, weights, self.known)
         rows = np.repeat(np.arange(len(near)), near.shape[1])
         shape = len(near), len(centres)
         self._fit: SparseMatrix = sparse.csr_matrix(
