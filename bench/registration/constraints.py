@@ -7,6 +7,8 @@ A plane says nothing of motion along it. Where a surface bends, its normal does:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +105,11 @@ class NormalField:
         self.normals = self.smooth(surface.normals)
         self.turns = np.einsum("kbn,kna->kab", fits[:, 1:], own[near]) / SMOOTH_MM
 
+    @cached_property
+    def tree(self) -> Any:
+        """Of the places."""
+        return cKDTree(self.places)
+
     def smooth(self, normals: Float64Array) -> Float64Array:
         """Smoothed normals (K, 3) at the places, of others (V, 3) of the surface's vertices."""
         return np.asarray(self._fit @ (self._cells @ normals))
@@ -158,7 +165,7 @@ def normal_equations(
         scan: its normals.
         least_rad: standard deviation that the normals are taken to have at least.
     """
-    nearest = cKDTree(scan.places).query(planes.targets)[1]
+    nearest = scan.tree.query(planes.targets)[1]
     turns = scan.turns[nearest]
     there = scan.normals[nearest]
     there = there + np.einsum("nab,nb->na", turns, planes.targets - scan.places[nearest])

@@ -168,8 +168,11 @@ class System:
             displacement: of now.
             steps: that it took to come there.
         """
-        sides, noise = self._constraints(displacement)
-        matrix, right_hand_side = self._equations(sides, noise, displacement)
+        sides, noise, normals = self._constraints(displacement)
+        matrix, right_hand_side = self._of_planes(sides, noise)
+        if self.normals is not None:
+            more, more_right = self._turned(*self.normals, sides[0], displacement, normals)
+            matrix, right_hand_side = matrix + more, right_hand_side + more_right
         # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
         updated = linalg.solve(matrix, right_hand_side, assume_a="pos", overwrite_a=True)
         updated = updated.reshape(3, -1).T
@@ -184,12 +187,14 @@ class System:
         """Posterior precision (3M, 3M) of the nodes' displacements, all x before all y before all
         z, mm⁻²: the prior's, and what the planes tell that displacements (M, 3) lead to."""
         # Without the normals: a person's own folds turn them too, and how far is not known.
-        return self._of_planes(*self._constraints(displacement))[0]
+        sides, noise, _ = self._constraints(displacement)
+        return self._of_planes(sides, noise)[0]
 
     def _constraints(
         self, displacement: Float64Array
-    ) -> tuple[tuple[PlaneConstraints, PlaneConstraints], float]:
-        """Both sides' constraints where displacements (M, 3) lead to, and the noise of them."""
+    ) -> tuple[tuple[PlaneConstraints, PlaneConstraints], float, Float64Array]:
+        """Both sides' constraints where displacements (M, 3) lead to, the noise of them, and the
+        normals (V, 3) of the deformed prediction."""
         vertices = self.deform(displacement)
         # Of the deformed surface: facing is judged where the points now are.
         normals = vertex_normals(vertices, self.near_triangles)
@@ -198,20 +203,8 @@ class System:
             self._scan_constraints(vertices, normals),
         )
         residuals = np.concatenate([side.residuals for side in sides])
-        return sides, self._noise(residuals, np.concatenate([side.weights for side in sides]))
-
-    def _equations(
-        self,
-        sides: tuple[PlaneConstraints, PlaneConstraints],
-        noise: float,
-        displacement: Float64Array,
-    ) -> tuple[Float64Array, Float64Array]:
-        """The whole system (3M, 3M) and its right-hand side (3M,)."""
-        matrix, right_hand_side = self._of_planes(sides, noise)
-        if self.normals is None:
-            return matrix, right_hand_side
-        more, more_right = self._turned(*self.normals, sides[0], displacement)
-        return matrix + more, right_hand_side + more_right
+        weights = np.concatenate([side.weights for side in sides])
+        return sides, self._noise(residuals, weights), normals
 
     def _of_planes(
         self, sides: tuple[PlaneConstraints, PlaneConstraints], noise: float
@@ -231,9 +224,9 @@ class System:
         own: NormalField,
         planes: PlaneConstraints,
         displacement: Float64Array,
+        normals: Float64Array,
     ) -> tuple[Float64Array, Float64Array]:
-        """What the normals of the deformed prediction tell beside the scan's."""
-        normals = vertex_normals(self.deform(displacement), self.near_triangles)
+        """What the normals (V, 3) of the deformed prediction tell beside the scan's."""
         moved, least = self.prediction_basis @ displacement, self.settings.normal_rad
         assert least is not None
         seen = replace(planes, weights=planes.weights * own.known)

@@ -121,8 +121,8 @@ def make_pair() -> Pair:
     place = random_placement(rng)
     scan = Mesh(place.apply(scanned.vertices[used]), triangles.reshape(-1, 3))
     face = model.mesh()
-    start = similarity_between(face.vertices[face.landmarks], place(landmarks))
-    return Pair(face, scan, start, Sphere(place(landmarks[30][None])[0], 95.0))
+    start = similarity_between(face.vertices[face.landmarks], place.apply(landmarks))
+    return Pair(face, scan, start, Sphere(place.apply(landmarks[30][None])[0], 95.0))
 
 
 def ours(pair: Pair, protocol: Protocol) -> tuple[Similarity, int]:
