@@ -196,3 +196,15 @@ def test_corresponding_points_are_further_than_closest_ones(
     assert score.n_points > 500
     assert pair.distances[1].mean() == pytest.approx(score.mean_mm, rel=2e-3)
     assert np.nanmean(pair.vertex_errors) == pytest.approx(score.mean_mm, rel=0.1)
+
+
+def test_normals_leave_motion_along_the_surface_to_landmarks(face, scan, scan_landmarks) -> None:
+    normals = preset("correspondence")
+    smooth = normals.with_setting("distance.along", "smooth")
+    labelled, by_field = (
+        score_prediction(face, scan, protocol, scan_landmarks=scan_landmarks).score.value_mm
+        for protocol in (normals, smooth)
+    )
+    assert labelled == by_field
+    alone, without = (score_prediction(face, scan, one).score.value_mm for one in (normals, smooth))
+    assert alone != pytest.approx(without, rel=1e-3)

@@ -56,15 +56,17 @@ def test_a_place_with_little_surface_around_is_not_known() -> None:
 
 
 def test_the_other_wall_has_no_part() -> None:
-    """A second sphere 2 mm inside of the first, facing inwards, leaves its normals as they are."""
+    """A smaller sphere beside the first from within, facing inwards: a wall of 3 to 7 mm."""
     outer = trimesh.creation.icosphere(5, RADIUS)
     inner = trimesh.creation.icosphere(5, RADIUS - 5)
     inner.invert()
+    inner.apply_translation([2.0, 0.0, 0.0])
     both = field_of(trimesh.util.concatenate([outer, inner]))
-    outside = np.linalg.norm(both.places, axis=1) > RADIUS - 2.5
+    outside = np.linalg.norm(both.places, axis=1) > RADIUS - 1.0
     outward = both.places[outside] / np.linalg.norm(both.places[outside], axis=1)[:, None]
-    # The two lie in cells of their own; those of the other side are left out of the fit.
-    assert np.einsum("ka,ka->k", both.normals[outside], outward).min() > 0.9
+    apart = np.linalg.norm(both.normals[outside] - outward, axis=1)
+    # Of the thinnest wall a few cells hold both sides.
+    assert np.mean(apart < 0.01) > 0.98
 
 
 def test_large_residuals_hardly_count() -> None:
