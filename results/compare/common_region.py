@@ -17,6 +17,7 @@ from ...errors import FacebenchError
 from ...recon.mesh import Mesh
 from ..run.folder import RunFolder
 from ..run.items import of_scene, read_errors
+from ..tables.scenes import SceneRows
 from ..tables.series import ERROR, Series, scene_column, subject_of
 from ..tables.table import Cell, Table, interval_text, share_text, spread_text
 
@@ -26,7 +27,8 @@ NEAR_MM = 3.0
 NOTE = (
     "Mean distance over the area, from the scan to the prediction, by the protocol's measure, at "
     "the vertices that the runs keep of the scan. Under it: 95 % interval over subjects; subjects "
-    "· of the area that at least one run covers, the share that all do."
+    "· of the area that at least one run covers, the share that all do. Each run is registered to "
+    "all that it covers, and less of a face fits closer: a lower error of less shows nothing."
 )
 
 
@@ -63,12 +65,14 @@ class CommonRegion:
     cells: dict[str, dict[str, CommonCell]]
     note: str = ""
 
-    def table(self, title: str, scenes: Sequence[str]) -> Table:
-        """One row a run; the lowest mean of a scene stands out."""
+    def table(self, content: SceneRows) -> Table:
+        """One row a run; the lowest mean of a scene stands out, of those that cover the most."""
+        scenes = content.scenes
         lowest = {
             scene: min(
-                (cells[scene].mean_mm for cells in self.cells.values()),
-                key=lambda value: math.inf if math.isnan(value) else value,
+                self.cells[row.label][scene].mean_mm
+                for row in content.rows
+                if row.measured and not content.less_complete(row, scene)
             )
             for scene in scenes
         }
@@ -77,7 +81,7 @@ class CommonRegion:
             for label, cells in self.cells.items()
         )
         notes = (NOTE, self.note) if self.note else (NOTE,)
-        heading = f"Error in mm on the region that all runs cover, mean ± std, {title}"
+        heading = f"Error in mm on the region that all runs cover, mean ± std, {content.title}"
         return Table(heading, ("run", *scenes), rows, notes)
 
 

@@ -35,7 +35,6 @@ from ..tables.published import Published
 from ..tables.scenes import (
     COMPLETENESS_TOLERANCE,
     SceneRows,
-    completeness,
     pools,
     scene_rows,
 )
@@ -43,6 +42,7 @@ from ..tables.series import (
     ERROR,
     PartErrors,
     Series,
+    completeness_gap,
     errors_by_part,
     read_series,
     shared_values,
@@ -52,6 +52,7 @@ from .common_region import CommonRegion, common_region
 TIE_MM = 0.01
 """The last digit that tables show of an error."""
 
+UNLIKE = "one covers less of the scans or does not say how much"
 TOO_FEW = (
     f"No p-value with fewer than {FEWEST_SUBJECTS} subjects: even when all of them differ in the "
     f"same direction, chance alone does that in more than {LEVEL:.0%} of comparisons."
@@ -68,7 +69,9 @@ class RunPair:
         difference: of the errors of the subjects that both have a number for.
         p_holm: the p-value corrected for all pairs of the group; NaN with too few subjects.
         wins, ties, losses: subjects of the first run; a tie is a difference within the margin.
-        completeness_gap: how much less of the scans one of them covers; NaN where not known.
+        completeness_gap: how much more of the scans the first covers, over the shared items; a
+            run that does not state it covers infinitely less, NaN where neither does.
+        on_common_region: whether the errors are those where both cover the scans.
     """
 
     first: str
@@ -80,6 +83,7 @@ class RunPair:
     ties: int
     losses: int
     completeness_gap: float = math.nan
+    on_common_region: bool = False
 
     @property
     def subjects(self) -> int:
@@ -91,11 +95,14 @@ class RunPair:
         """Whether the first run's error is `lower` or `higher`, or why neither can be said.
 
         Shown is what the corrected test rejects at `LEVEL`; of runs that cover unlike shares of
-        the scans nothing is.
+        the scans nothing is, but, on their common region, a lower error of the one that covers
+        more: each is registered to all that it covers, and less of a face fits closer.
         """
         if not self.difference.testable:
             return "too few subjects"
-        if self.completeness_gap > COMPLETENESS_TOLERANCE:
+        if abs(self.completeness_gap) > COMPLETENESS_TOLERANCE and not (
+            self.on_common_region and self.difference.mean_mm * self.completeness_gap < 0
+        ):
             return "unlike completeness"
         # Not `>=`: without a p-value, NaN, that would be false, and a difference be shown.
         if not self.p_holm < LEVEL:
@@ -256,10 +263,8 @@ def _group(
     # Of a file that claims this protocol and names its subjects: else nothing could be paired.
     claimed = {} if common else _imported_tables(published, record)
     chosen += [(title, labels[0]) for title in claimed]
-    pairs = run_pairs({**tables, **claimed}, chosen, content, record.seed, tie_mm)
-    if common:
-        # What one of them lacks counts for neither: here they are of one completeness.
-        pairs = tuple(replace(pair, completeness_gap=0.0) for pair in pairs)
+    found = run_pairs({**tables, **claimed}, chosen, content.scenes, record.seed, tie_mm)
+    pairs = tuple(replace(pair, on_common_region=common is not None) for pair in found)
     return RunGroup(
         basis=Basis.of(record),
         runs=series,
@@ -285,14 +290,18 @@ def _regions(series: Sequence[Series]) -> dict[str, Any]:
 def _imported_tables(published: Sequence[Published], record: RunRecord) -> dict[str, pd.DataFrame]:
     """Errors by subject and scene of the imported methods that claim a run's protocol, and no other
     dataset, by title."""
-    tables: dict[str, list[tuple[str, str, str, float]]] = {}
+    tables: dict[str, list[tuple[str, str, str, float, float]]] = {}
     for row in published:
         claims = row.protocol and record.protocol_digest.startswith(row.protocol)
         # People of two sets may be called alike: `subject_01`.
         if row.errors and claims and row.dataset.lower() in ("", record.dataset.lower()):
             found = tables.setdefault(row.title, [])
-            found += [(s, row.scene, f"{s}/{row.scene}", error) for s, error in row.errors]
-    columns = ["subject", "scene", "item", ERROR]
+            shares = row.completeness or (math.nan,) * len(row.errors)
+            found += [
+                (name, row.scene, f"{name}/{row.scene}", error, share)
+                for (name, error), share in zip(row.errors, shares, strict=True)
+            ]
+    columns = ["subject", "scene", "item", ERROR, "completeness"]
     return {title: pd.DataFrame(rows, columns=columns) for title, rows in tables.items()}
 
 
@@ -317,7 +326,7 @@ def _refuse_strange(published: Sequence[Published], groups: Sequence[RunGroup]) 
 def run_pairs(
     tables: dict[str, pd.DataFrame],
     chosen: Sequence[tuple[str, str]],
-    content: SceneRows,
+    scenes: Sequence[str],
     seed: int,
     tie_mm: float,
 ) -> tuple[RunPair, ...]:
@@ -326,11 +335,11 @@ def run_pairs(
     Args:
         tables: label to scores.
         chosen: labels of each pair.
-        content: the scenes, and what each run covers in them.
+        scenes: in table order.
         seed: of the intervals.
         tie_mm: see `compare`.
     """
-    keys = [(first, second, scene) for first, second in chosen for scene in content.scenes]
+    keys = [(first, second, scene) for first, second in chosen for scene in scenes]
     values = [shared_values(tables[first], tables[second], scene) for first, second, scene in keys]
     # One seed for all: every pair is judged by the same draws of subjects.
     differences = [
@@ -338,14 +347,10 @@ def run_pairs(
     ]
     # One family of tests: whoever looks for a difference reads all cells of the table.
     corrected = holm([difference.p_value for difference in differences]).tolist()
-    cells = {row.label: row.cells for row in content.rows if row.measured}
     return tuple(
         RunPair(
             *(first, second, scene, difference, p_holm, *tally(ours, theirs, tie_mm, subjects)),
-            completeness_gap=abs(
-                completeness(cells.get(first, {}).get(scene))
-                - completeness(cells[second].get(scene))
-            ),
+            completeness_gap=completeness_gap(tables[first], tables[second], scene),
         )
         for (first, second, scene), (ours, theirs, subjects), difference, p_holm in zip(
             keys, values, differences, corrected, strict=True
@@ -386,7 +391,7 @@ def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
         yield TOO_FEW
     for words, excluded in (
         ("No subject has a number in both", lambda pair: not pair.subjects),
-        ("Not judged, one covers less of the scans:", lambda p: p.verdict == "unlike completeness"),
+        (f"Not judged, {UNLIKE}:", lambda pair: pair.verdict == "unlike completeness"),
     ):
         scenes: dict[tuple[str, str], list[str]] = {}
         for pair in filter(excluded, pairs):

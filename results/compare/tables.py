@@ -32,7 +32,7 @@ from ..tables.table import (
 )
 from ..tables.writers import csv_text, in_cell, latex, markdown, terminal_text
 from .common_region import CommonCell
-from .comparison import Comparison, RunGroup, RunPair, compare, refuse_groups
+from .comparison import UNLIKE, Comparison, RunGroup, RunPair, compare, refuse_groups
 
 _BASIS = ("protocol", "protocol_digest", "dataset", "dataset_digest")
 _PAIR = (
@@ -55,7 +55,7 @@ _REASONS = MappingProxyType(
     {
         "no difference shown": "no difference that could be told from chance",
         "too few subjects": "too few subjects to tell",
-        "unlike completeness": "not judged, one of them covers less of the scans",
+        "unlike completeness": f"not judged, {UNLIKE}",
     }
 )
 _COSTS = ("seconds_per_face", "training_minutes")
@@ -87,7 +87,7 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     for group in comparison.groups:
         yield group.scenes.table()
         if group.common:
-            yield group.common.table(group.basis.title, group.scenes.scenes)
+            yield group.common.table(group.scenes)
         if group.pairs:
             yield pairs_table(group)
         for scene in group.scenes.scenes if group.parts else ():
@@ -105,7 +105,7 @@ def regions_table(group: RunGroup, scene: str) -> Table:
         for part in parts
     )
     title = f"Error by part of the face in mm, {scene}; below it the 95 % interval over subjects"
-    return Table(title, ("part", *columns), tuple(rows))
+    return Table(title, ("part", *columns), tuple(rows), tuple(group.scenes.unranked((scene,))))
 
 
 def _part_cell(error: tuple[float, float, float] | None) -> Cell:
@@ -133,7 +133,9 @@ def _pair_cell(pair: RunPair) -> Cell:
     difference = pair.difference
     mean = number_text(difference.mean_mm, 3, sign=True)
     interval = interval_text(difference.ci95_mm.low, difference.ci95_mm.high, 3)
-    counts = f"{pair.wins}/{pair.ties}/{pair.losses} · p {p_text(pair.p_holm)}"
+    # A p-value would be read as a verdict.
+    judged = "not judged" if pair.verdict == "unlike completeness" else f"p {p_text(pair.p_holm)}"
+    counts = f"{pair.wins}/{pair.ties}/{pair.losses} · {judged}"
     # The mark beside the style: a reader may see no colour and no weight.
     text = f"{mean} *" if pair.shown else mean
     return Cell(text, (interval, counts), "best" if pair.shown else "")
@@ -223,7 +225,7 @@ def _group_values(group: RunGroup) -> dict[str, Any]:
             {"first": pair.first, "second": pair.second, "scene": pair.scene} | _pair_values(pair)
             for pair in group.pairs
         ],
-        "notes": [*content.notes, *group.notes],
+        "notes": [*content.all_notes, *group.notes],
         **({"common_region": _nested(group.common.cells)} if group.common else {}),
         **(_regions_values(group) if group.parts else {}),
     }

@@ -133,9 +133,23 @@ class Case:
             return f"the baseline has numbers of {len(theirs)} of {len(everybody)} subjects"
         before = self.baseline.completeness.get(scene, math.nan)
         now = self.summary[scene].completeness
-        if math.isfinite(before) and not now >= before - COMPLETENESS_TOLERANCE:
-            return f"the scans are covered by {share_text(now)}, the baseline's by {before:.0%}"
+        # Not `<`: of one share alone the difference is NaN. Runs from before have none at all.
+        known = math.isfinite(before) or math.isfinite(now)
+        if known and not now >= before - COMPLETENESS_TOLERANCE:
+            return self._covered(scene)
         return ""
+
+    def covers_more(self, scene: str) -> str:
+        """Why a higher error than the baseline's shows nothing, or empty: it covered less."""
+        before = self.baseline.completeness.get(scene, math.nan) if self.baseline else math.nan
+        more = self.summary[scene].completeness - before > COMPLETENESS_TOLERANCE
+        return self._covered(scene) if more else ""
+
+    def _covered(self, scene: str) -> str:
+        before = self.baseline.completeness.get(scene, math.nan) if self.baseline else math.nan
+        shares = (self.summary[scene].completeness, before)
+        now, then = (share_text(x) if math.isfinite(x) else "an unknown share" for x in shares)
+        return f"the scans are covered by {now}, the baseline's by {then}"
 
     def coverages(self, scene: str) -> list[Coverage]:
         """The rules for a scene; without any, all subjects are asked for."""
@@ -256,6 +270,8 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
         return replace(check, status=Status.UNKNOWN, detail="an interval needs two subjects")
     if not check.value > rule.tolerance_mm:
         return _judge_value(check)
+    if reason := case.covers_more(scene):
+        return replace(check, status=Status.UNKNOWN, detail=reason)
     status, words = _beyond_chance(rule, difference, p_holm)
     return replace(
         check, status=status, detail=f"{count_of(difference.n_subjects, 'subject')}: {words}"

@@ -43,6 +43,7 @@ class Published:
         imported: whether a user's file says so, not a paper that the package cites.
         errors: of each subject where they are known, by name, mm.
         protocol: digest of the protocol that the file claims they were measured by, or empty.
+        completeness: of each subject in `errors`, the share of the scan that was covered; or none.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Published:
     imported: bool = False
     errors: tuple[tuple[str, float], ...] = ()
     protocol: str = ""
+    completeness: tuple[float, ...] = ()
 
 
 def published_results() -> tuple[Published, ...]:
@@ -100,10 +102,12 @@ def _import(lines: Sequence[dict[str, str]], file: str) -> Published:
     """One method in one scene, of the lines that speak of it."""
     first = lines[0]
     by_subject: dict[str, list[float]] = defaultdict(list)
+    shares: dict[str, list[float]] = defaultdict(list)
     _refuse_mixture(lines)
     for line in lines:
         if line.get("subject"):
             by_subject[line["subject"]].append(_length(line, "error_mm"))
+            shares[line["subject"]].append(_share(line))
     alone = len(lines) == 1 and not by_subject
     if not alone and sum(map(len, by_subject.values())) != len(lines):
         raise FacebenchError(
@@ -140,6 +144,7 @@ def _import(lines: Sequence[dict[str, str]], file: str) -> Published:
         imported=True,
         errors=errors,
         protocol=protocol,
+        completeness=tuple(map(mean, shares.values())),
     )
 
 
@@ -182,6 +187,19 @@ def _length(line: dict[str, str], column: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         shown = line.get(column) or "empty"
         raise FacebenchError(f"{line['']}: {column} is {shown}, not a length in mm", ASKED)
+    return value
+
+
+def _share(line: dict[str, str]) -> float:
+    """The completeness of a line, NaN where it states none."""
+    if not (said := line.get("completeness", "")):
+        return math.nan
+    try:
+        value = float(said)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise FacebenchError(f"{line['']}: completeness is {said}, not a share", "give 0 to 1")
     return value
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval
+from ...errors import some
 from ..run.folder import RunRecord
 from ..run.summary import SceneSummary
 from .basis import Basis
 from .published import Published, by_method, sources
-from .series import Series
+from .series import ERROR, Series
 from .table import (
     DASH,
     Cell,
@@ -27,6 +28,9 @@ from .table import (
 COMPLETENESS_TOLERANCE = 0.05
 """Rows whose shares of the scan's region differ by more are not ranked against each other: what is
 left out is what is hard, so that the error of less face is lower."""
+
+LEAST_COMPLETENESS = 0.5
+"""Of a single scan: what covers less is no face any more."""
 
 NUMBERS = (
     *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
@@ -119,7 +123,7 @@ class SceneRows:
             title=f"Error in mm, mean ± std over {self.over}, {self.title}",
             head=("method", *self.scenes, *aside),
             rows=tuple(map(self._cells, self.rows)),
-            notes=(*self.notes, *self._unranked()),
+            notes=self.all_notes,
             aside=len(aside),
             ends=frozenset({measured - 1} if 0 < measured < len(self.rows) else ()),
         )
@@ -131,9 +135,15 @@ class SceneRows:
         scenes = (scene_cell(row.cells.get(s), self.best(s) is row) for s in self.scenes)
         return (Cell(row.label, (row.remark,)), *scenes, *map(Cell, aside))
 
-    def _unranked(self) -> Iterator[str]:
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, and which rows are not ranked."""
+        return (*self.notes, *self.unranked(self.scenes))
+
+    def unranked(self, among: Sequence[str]) -> Iterator[str]:
+        """A sentence for each row that covers too little to be ranked in some of the scenes."""
         for row in filter(lambda row: row.measured, self.rows):
-            scenes = [s for s in self.scenes if s in row.cells and self.less_complete(row, s)]
+            scenes = [s for s in among if s in row.cells and self.less_complete(row, s)]
             if scenes:
                 yield (
                     f"{row.label} is not ranked in {', '.join(scenes)}: its completeness is "
@@ -196,6 +206,7 @@ def scene_rows(series: Sequence[Series], published: Sequence[Published] = ()) ->
     notes = (
         *_failure_notes(measured),
         *_protocol_notes(records, measured),
+        *_torn_notes(series),
         *_subject_notes(records),
         *_source_notes(published),
     )
@@ -242,6 +253,17 @@ def _rank(row: SceneRow, scene: str) -> float:
         return math.nan
     # A method that fails on the hard subjects would else have the lower mean.
     return cell.mean_with_failures_mm if cell.n_failed else cell.mean_mm
+
+
+def _torn_notes(series: Sequence[Series]) -> Iterable[str]:
+    """Items of which little is covered: one torn face of twenty is lost in a mean."""
+    for run in series:
+        if "completeness" in run.subjects:
+            scored = run.subjects[run.subjects[ERROR].notna()]
+            torn = scored.loc[scored["completeness"] < LEAST_COMPLETENESS, "item"]
+            if len(torn):
+                words = f"{run.label} covers less than {LEAST_COMPLETENESS:.0%} of the scan of"
+                yield f"{words} {some(list(torn))}: an error of that part alone."
 
 
 def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:

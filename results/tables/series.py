@@ -4,6 +4,7 @@ numbers by subject that tables and charts compare.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -175,6 +176,20 @@ def shared_values(
         np.array([theirs[name] for name in both], np.float64),
         [owners[name] for name in both],
     )
+
+
+def completeness_gap(first: pd.DataFrame, second: pd.DataFrame, scene: str) -> float:
+    """How much more of the scans the first covers, mean over the items of a scene that both tables
+    have a number for: infinite where one alone does not state it, NaN where neither does."""
+    errors = [scene_column(table, scene) for table in (first, second)]
+    shares = [scene_column(table, scene, "completeness") for table in (first, second)]
+    both = errors[0].keys() & errors[1].keys()
+    stated = [both <= known.keys() for known in shares]
+    if not both or not any(stated):
+        return math.nan
+    if not all(stated):
+        return math.inf if stated[0] else -math.inf
+    return sum(shares[0][name] - shares[1][name] for name in both) / len(both)
 
 
 def cumulative_curves(parts: Iterable[Any]) -> dict[str, NDArray[np.float64]]:

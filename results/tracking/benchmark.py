@@ -246,9 +246,10 @@ def _track_child(group: RunGroup, run: Series, parent_id: str, key: str) -> None
 
     with run_of_key(f"{key}/{run.label}", run.label, parent_id) as active:
         log_numbers(run.run, active)
-        mlflow.set_tags({RANK: str(run.number), "place": run.place})
         against = (run.label, group.runs[0].label)
         pairs = [pair for pair in group.pairs if (pair.first, pair.second) == against]
+        verdicts = {f"{pair.scene}.verdict": pair.verdict for pair in pairs}
+        mlflow.set_tags({RANK: str(run.number), "place": run.place, **verdicts})
         log_changed(active.info.run_id, list(_differences(pairs)))
 
 
@@ -258,11 +259,13 @@ def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
     now = int(time.time() * 1000)
     for pair in pairs:
         difference, scene = pair.difference, pair.scene
+        unlike = pair.verdict == "unlike completeness"
         values = {
             "difference_mm": difference.mean_mm,
             "difference_ci95_low_mm": difference.ci95_mm.low,
             "difference_ci95_high_mm": difference.ci95_mm.high,
-            "difference_p_holm": pair.p_holm,
+            # Of runs that cover unlike shares a p-value would be read as a verdict.
+            "difference_p_holm": math.nan if unlike else pair.p_holm,
             "subjects_won": float(pair.wins),
             "subjects_lost": float(pair.losses),
         }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from example_runs import SCENES, SUBJECTS, example_run
+from example_runs import SCENES, SUBJECTS, example_run, keep_rows, results_of
 from shapes import sphere
 
 from facebench.errors import FacebenchError
@@ -18,6 +19,7 @@ from facebench.recon.mesh import Mesh
 from facebench.results.compare import compare, comparison_tables, comparison_text
 from facebench.results.run.folder import RunFolder
 
+NAN = float("nan")
 BALL = sphere([0.0, 0.0, 0.0], 60.0)
 X, Y = np.asarray(BALL.vertices, np.float64).T[:2]
 # A true face is wrong by 1 mm, and by 5 where y is high.
@@ -58,6 +60,26 @@ def test_less_of_a_face_is_scored_where_it_is(runs: list[RunFolder]) -> None:
     assert group.scenes.best(SCENES[0]) is group.scenes.rows[1]
     assert {pair.verdict for pair in group.pairs} == {"higher"}
     assert all(pair.difference.mean_mm == pytest.approx(0.1) for pair in group.pairs)
+
+
+def test_less_of_a_face_that_fits_closer_is_not_better(tmp_path: Path) -> None:
+    """Each run was registered to all that it covers, so that a cropped face wins against itself."""
+    runs = []
+    for name, error, share in (("whole", HARD, 0.97), ("less", np.where(Y > 20, NAN, 0.8), 0.6)):
+        run = with_scans(example_run(tmp_path / name, name, 1.5), error)
+        keep_rows(run, [replace(row, completeness=share) for row in results_of(run.items())])
+        run.write_summary({s: replace(c, completeness=share) for s, c in run.summary().items()})
+        runs.append(run)
+    (group,) = compare(runs, on_common_region=True).groups
+    assert all(pair.difference.mean_mm == pytest.approx(-0.2) for pair in group.pairs)
+    assert {pair.verdict for pair in group.pairs} == {"unlike completeness"}
+    assert group.common is not None
+    whole, less = group.common.table(group.scenes).rows
+    assert whole[1].style == "best" and less[1].style == ""
+    # The other way round it is shown: what covers more fits no closer by that.
+    with_scans(runs[1], np.where(Y > 20, NAN, 1.1))
+    (group,) = compare(runs, on_common_region=True).groups
+    assert {pair.verdict for pair in group.pairs} == {"higher"}
 
 
 def test_tables_state_the_region_and_its_share(runs: list[RunFolder]) -> None:

@@ -274,6 +274,21 @@ def test_subjects_of_a_paper_are_paired_where_it_claims_the_protocol(
     assert any("paper is better than mean-face" in words for words in verdict_sentences(group))
 
 
+def test_a_paper_that_does_not_say_what_it_covers_is_not_judged(tmp_path: Path) -> None:
+    run = example_run(tmp_path / "a", "a", 1.9)
+    keep_rows(run, [replace(row, completeness=0.97) for row in results_of(run.items())])
+    run.write_summary({s: replace(c, completeness=0.97) for s, c in run.summary().items()})
+    digest = run.record().protocol_digest
+    for share, verdict in (
+        (None, "unlike completeness"),
+        (0.95, "lower"),
+        (0.6, "unlike completeness"),
+    ):
+        given = {} if share is None else {"completeness": (share,) * len(SUBJECTS)}
+        (group,) = compare([run], imported(digest, **given)).groups
+        assert {pair.verdict for pair in group.pairs} == {verdict}
+
+
 def test_a_dataset_is_the_same_in_capitals(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / name, name, dataset="Ours") for name in ("a", "b")]
     rows = imported(runs[0].record().protocol_digest, dataset="OURS")

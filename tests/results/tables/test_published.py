@@ -74,11 +74,12 @@ def test_a_spreadsheet_of_another_country_is_read(tmp_path: Path, encoding: str)
 
 
 def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
-    lines = ("a,indoor,x,1,1.0", "a,indoor,x,2,2.0", "a,indoor,y,1,3.0")
-    path = write(tmp_path / "a.csv", "method,scene,subject,scan,error_mm", *lines)
+    lines = ("a,indoor,x,1,1.0,0.9", "a,indoor,x,2,2.0,0.8", "a,indoor,y,1,3.0,")
+    path = write(tmp_path / "a.csv", "method,scene,subject,scan,error_mm,completeness", *lines)
     (row,) = read_results(path)
     assert row.errors == (("x", 1.5), ("y", 3.0)) and row.mean_mm == 2.25
     assert row.std_mm == pytest.approx(0.75 * 2**0.5)
+    assert row.completeness == pytest.approx((0.85, float("nan")), nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,10 @@ def test_scans_of_a_subject_are_one_number(tmp_path: Path) -> None:
         (["method,scene,mean_mm", "a,indoor,1,36"], "line 2 has more cells than the first"),
         (["method,scene,mean_mm,protocol", "a,indoor,1,micc"], "'micc' is no digest"),
         (["method,scene,mean_mm", "a,indoor,0.00135"], "line 2: mean_mm is 0.00135: these look li"),
+        (
+            ["method,scene,subject,error_mm,completeness", "a,i,x,1,97"],
+            "line 2: completeness is 97, not a share: give 0 to 1",
+        ),
         (["method,scene,mean_mm", "a,indoor,1350"], "line 2: mean_mm is 1350: no face is as"),
         (["method,scene,subject,error_mm", "a,indoor,x,1.2e-3"], "error_mm is 1.2e-3: these look"),
         (

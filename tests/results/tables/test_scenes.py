@@ -16,7 +16,7 @@ from facebench.bench.method.interface import MethodCard
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.statistics import LEVEL, Interval, PairedDifference
 from facebench.errors import FacebenchError
-from facebench.results.compare import RunPair, compare
+from facebench.results.compare import RunPair, compare, comparison_text
 from facebench.results.compare.tables import pairs_table
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import Published, published_results
@@ -287,5 +287,23 @@ def test_a_run_that_does_not_state_its_completeness_is_not_ranked_against_one(
 ) -> None:
     stated = [covering(example_run(tmp_path / n, n, 1.6, seed=i), 0.97) for i, n in enumerate("ab")]
     silent = example_run(tmp_path / "c", "silent", 1.2)
+    other = example_run(tmp_path / "d", "other", 0.8, seed=3)
     best = scene_rows(read_series([silent, *stated])).best("indoor")
     assert best is not None and best.label in "ab"
+    for runs in ([stated[0], silent], [silent, stated[0]]):
+        (group,) = compare(runs).groups
+        assert {pair.verdict for pair in group.pairs} == {"unlike completeness"}
+        text = comparison_text(compare(runs), "markdown")
+        assert "not judged" in text and "p 0.0" not in text and " *" not in text.split("Not")[0]
+    assert {p.verdict for p in compare([silent, other]).groups[0].pairs} == {"lower"}
+
+
+def test_one_torn_face_is_named(tmp_path: Path) -> None:
+    run = covering(example_run(tmp_path / "a", "a", 1.6), 0.97)
+    rows = results_of(run.items())
+    rows[2] = replace(rows[2], completeness=0.31)
+    keep_rows(run, rows)
+    notes = " ".join(scene_rows(read_series([run])).notes)
+    assert f"a covers less than 50% of the scan of {rows[2].item}: an error" in notes
+    whole = covering(example_run(tmp_path / "b", "b", 1.6), 0.97)
+    assert "covers less than" not in " ".join(scene_rows(read_series([whole])).notes)

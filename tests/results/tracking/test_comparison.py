@@ -92,11 +92,13 @@ def test_every_method_has_the_same_names(parent: Run, home: Path) -> None:
 def test_the_differences_are_those_of_the_table(parent: Run) -> None:
     path = MlflowClient().download_artifacts(parent.info.run_id, "comparison.json")
     runs = {run.info.run_name: run.data.metrics for run in children(parent)}
+    tags = {run.info.run_name: run.data.tags for run in children(parent)}
     for pair in json.loads(Path(path).read_text())["groups"][0]["pairs"]:
         metrics, scene = runs[pair["first"]], pair["scene"]
         assert metrics[f"{scene}.difference_mm"] == pair["difference_mm"]
         assert metrics[f"{scene}.difference_p_holm"] == pair["p_holm"]
         assert metrics[f"{scene}.subjects_won"] == pair["wins"]
+        assert tags[pair["first"]][f"{scene}.verdict"] == pair["verdict"]
 
 
 def test_curves_and_the_dataset(parent: Run) -> None:
