@@ -19,7 +19,6 @@ from typing import Any
 import ray
 
 from ..errors import FacebenchError
-from ..results.run.record import code_digest
 
 THREADS = "OMP_NUM_THREADS"
 ONE_THREAD = {"env_vars": {THREADS: "1"}}
@@ -38,11 +37,11 @@ each takes a second or two of a processor, and on one machine nobody asks them a
 CONNECT_SECONDS = 10.0
 """For a head node in the same network to answer; one that is down answers at once or never."""
 
-SAME_CODE = (
-    "what is done is kept; install the same facebench on every node, 'facebench doctor --cluster' "
-    "tells which differ, and run the command again"
-)
 NO_CLUSTER = "start one with 'ray start --head' and set RAY_ADDRESS, or leave out --cluster"
+TOKEN = (
+    "set RAY_AUTH_MODE=token, and give the token of its head by RAY_AUTH_TOKEN, "
+    "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
+)
 LAST_WORDS = (
     "facebench: the command was killed, or ended by Ray because its cluster is gone; "
     "the same command goes on where it stopped"
@@ -117,18 +116,6 @@ def threads_each(threads: int) -> dict[str, dict[str, str]]:
     return {"env_vars": {THREADS: chosen}} if is_ours() else {}
 
 
-def expected_code() -> str:
-    """Digest of the code that workers must have; empty where they are of this machine's own Ray."""
-    return "" if is_ours() else code_digest()
-
-
-def other_code(expected: str) -> str:
-    """Why this worker may not compute: its node holds other code than `expected_code`; or empty."""
-    if not expected or expected == code_digest():
-        return ""
-    return f"node {ray.util.get_node_ip_address()}: its facebench is another than the command's"
-
-
 def is_connected() -> bool:
     """Whether this process is connected to Ray."""
     return bool(ray.is_initialized())
@@ -154,7 +141,7 @@ def _connect(cluster: bool) -> None:
         else:
             _start_here()
     except Exception as error:  # a node that starts too slowly raises a bare one
-        raise _no_answer(address, str(error)) from error
+        raise _no_answer(address, error) from error
 
 
 def _start_here() -> None:
@@ -187,7 +174,9 @@ def _start_here() -> None:
 
 def _initialise(address: str) -> None:
     with _quiet_stderr() as terminal, _kept_handlers():
-        word = threading.Timer(SLOW_SECONDS, os.write, (terminal, f"{SLOW_START}\n".encode()))
+        # Of a cluster it would not be true: Ray asks one for so long that refuses a token.
+        limit = SLOW_SECONDS if address == "local" else START_SECONDS
+        word = threading.Timer(limit, os.write, (terminal, f"{SLOW_START}\n".encode()))
         word.daemon = True
         word.start()
         try:
@@ -297,10 +286,14 @@ def be_quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _no_answer(address: str, said: str) -> FacebenchError:
+def _no_answer(address: str, error: Exception) -> FacebenchError:
     if address == "local":
         return FacebenchError("Ray did not start on this machine", NO_START)
-    where = "this machine" if address == "auto" else address
+    where, said = "this machine" if address == "auto" else address, str(error)
+    # Of a wrong token Ray tells in the text of the cause, after it has asked for 20 seconds.
+    if any("AuthenticationError" in repr(one) for one in (error, error.__cause__)):
+        message = f"the Ray cluster at {where} wants a token; this command has none, or another"
+        return FacebenchError(message, TOKEN)
     # Ray tells the cluster's versions first, then those of this process.
     versions = re.findall(r"(?:Ray|Python): \S+", said) if "Version mismatch" in said else []
     if len(versions) == 4:

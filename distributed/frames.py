@@ -21,7 +21,8 @@ from ..bench.method.registry import build_method
 from ..errors import FacebenchError, error_line
 from ..recon.face.tracks import WIDTH
 from ..recon.video.decode import CHUNK_FRAMES
-from .cluster import SAME_CODE, be_quiet, expected_code, one_thread_each, other_code, total
+from .cluster import be_quiet, one_thread_each, total
+from .nodes import SAME_CODE, expected_code, other_code
 from .patience import Needs, cluster_timeout
 
 READER_CPUS = 0.5

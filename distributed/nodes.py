@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import FacebenchError, Finding, error_line, failure, success, warning
 from ..recon.morphable.load import load_model
 from ..results.run.record import code_digest, package_versions
-from .cluster import ONE_THREAD, ray_connection
+from .cluster import ONE_THREAD, is_ours, ray_connection
 from .patience import NO_ROOM
 
 NODE_SECONDS = 180.0
 """A node that gives no answer for so long is taken for lost: its first worker imports PyTorch."""
+
+SAME_CODE = (
+    "what is done is kept; install the same facebench on every node, 'facebench doctor --cluster' "
+    "tells which differ, and run the command again"
+)
+_OTHER_CODE = "node {}: its facebench is another than the command's"
 
 MIN_FREE_GB = 3.0
 """Of memory, for one worker with a network."""
@@ -124,7 +132,7 @@ def _ask_all(paths: Sequence[str], mine: NodeReport) -> Iterator[Finding]:
             yield from judge_node(name, report, mine)
 
 
-def _ask(node: str, work: Callable[..., object], *given: object) -> object:
+def _ask(node: str, work: Callable[..., object], *given: object) -> Any:
     """Ray's promise of what a function gives on a node."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -182,3 +190,52 @@ def _judge(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Finding]
         yield warning(name, said, f"{MIN_FREE_GB:g} GB a worker are advised")
     if abs(report.ahead) - report.unsure > CLOCK_SECONDS:
         yield warning(name, f"its clock is {report.ahead:+.0f} s off", "start NTP (chrony) there")
+
+
+def expected_code() -> str:
+    """Digest of the code that workers must have; empty where they are of this machine's own Ray.
+
+    Raises:
+        FacebenchError: a node holds other code.
+    """
+    if is_ours():
+        return ""
+    code = code_digest()
+    for address, theirs in _codes_of_nodes():
+        if theirs != code:
+            raise FacebenchError(_OTHER_CODE.format(address), SAME_CODE)
+    return code
+
+
+def other_code(expected: str) -> str:
+    """Why this worker may not compute: its node holds other code than `expected_code`; or empty.
+
+    For nodes that came later than the command.
+    """
+    import ray
+
+    if not expected or expected == code_digest():
+        return ""
+    return _OTHER_CODE.format(ray.util.get_node_ip_address())
+
+
+def _codes_of_nodes() -> Iterator[tuple[str, str]]:
+    """Address and digest of every node that computes, and answers."""
+    import ray
+
+    # Inside of a function Ray sends it whole: code that is older than this check answers, too.
+    def digest() -> str:
+        try:
+            from ..results.run.record import code_digest
+        except ImportError:
+            return ""
+        return code_digest()
+
+    # A head without either computes nothing.
+    able = {"CPU", "GPU"}
+    nodes = [node for node in ray.nodes() if node["Alive"] and able & node["Resources"].keys()]
+    asked = [(node["NodeManagerAddress"], _ask(node["NodeID"], digest)) for node in nodes]
+    for address, answer in asked:
+        # One that is lost or full is met, and told, by the work itself.
+        with suppress(ray.exceptions.RayError):
+            yield address, ray.get(answer, timeout=NODE_SECONDS)

@@ -30,7 +30,7 @@ from ..recon.preparation.rows import WHOLE_PHOTOGRAPH, Reason
 from ..recon.preparation.selection import names, select
 from ..recon.vision.detect import make_detector
 from ..recon.weights.catalogue import portable_choice
-from .cluster import expected_code, one_thread_each, ray_connection, total
+from .cluster import one_thread_each, ray_connection, total
 from .frames import (
     READER_CPUS,
     actor_resources,
@@ -41,6 +41,7 @@ from .frames import (
     stream_needs,
     stream_quietly,
 )
+from .nodes import expected_code
 from .patience import cluster_timeout
 
 FEW_PHOTOGRAPHS = 100

@@ -32,7 +32,8 @@ def in_tasks(
     """
     import ray
 
-    from .cluster import expected_code, one_thread_each, total
+    from .cluster import one_thread_each, total
+    from .nodes import expected_code
     from .patience import Needs, cluster_timeout
 
     waiting = iter(jobs)
@@ -53,7 +54,7 @@ def in_tasks(
 
 def _call(work: Callable[[Work], Result], job: Work, code: str) -> tuple[str, Result | None]:
     """Why the job is not done here, or nothing and its result."""
-    from .cluster import other_code
+    from .nodes import other_code
 
     fault = other_code(code)
     return (fault, None) if fault else ("", work(job))
@@ -62,7 +63,7 @@ def _call(work: Callable[[Work], Result], job: Work, code: str) -> tuple[str, Re
 def _fetch(finished: object) -> Result | Exception:
     import ray
 
-    from .cluster import SAME_CODE
+    from .nodes import SAME_CODE
 
     try:
         fault, result = ray.get(finished)

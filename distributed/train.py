@@ -26,16 +26,8 @@ from ..recon.training.methods.labels import Labelling, fit_piece
 from ..recon.training.optimise import DivergedError
 from ..recon.training.run import TrainingJob, check_job, train_worker
 from ..recon.training.workers import SINGLE_PROCESS, DistributedGroup, Worker
-from .cluster import (
-    SAME_CODE,
-    be_quiet,
-    expected_code,
-    is_ours,
-    other_code,
-    ray_connection,
-    threads_each,
-    total,
-)
+from .cluster import be_quiet, is_ours, ray_connection, threads_each, total
+from .nodes import SAME_CODE, expected_code, other_code
 from .tasks import in_tasks
 
 RESTARTS = 8

@@ -173,9 +173,10 @@ def cropped(radius_mm: float, model: MorphableModel, mesh: Mesh) -> Handed:
 
 def decimated(share: float, model: MorphableModel, mesh: Mesh) -> Handed:
     """Quadric decimation to a share of the triangles: what a light mesh of the same face is."""
+    # Copies: Open3D takes no array that cannot be written to, as those that Ray hands out.
     plain = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(np.asarray(mesh.vertices, np.float64)),
-        o3d.utility.Vector3iVector(np.asarray(mesh.triangles, np.int32)),
+        o3d.utility.Vector3dVector(np.array(mesh.vertices, np.float64)),
+        o3d.utility.Vector3iVector(np.array(mesh.triangles, np.int32)),
     )
     light = plain.simplify_quadric_decimation(int(share * len(mesh.triangles)))
     vertices = np.asarray(light.vertices)

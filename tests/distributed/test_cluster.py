@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 
 import pytest
 import ray
@@ -32,6 +33,26 @@ def test_a_cluster_of_other_versions_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ray, "init", lambda **_: check_version_info(others, "node 10.0.0.1:1"))
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     said = rf"Ray 2\.40\.0 and Python 3\.12\.1, this command of Ray {ray.__version__} and .*same"
+    with pytest.raises(FacebenchError, match=said), ray_connection(cluster=True):
+        pass
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_cluster_that_wants_a_token_is_told(monkeypatch: pytest.MonkeyPatch, asked: bool) -> None:
+    """Of a wrong one Ray tells in a traceback's text, of none before it asks."""
+
+    def init(**_: object) -> None:
+        try:
+            raise ray.exceptions.AuthenticationError("InvalidAuthToken")
+        except ray.exceptions.RayError:
+            if not asked:
+                raise
+            cause = RuntimeError(f"Failed to connect to GCS: {traceback.format_exc()}")
+        raise ConnectionError("Failed to connect to Ray cluster") from cause
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    said = r"at this machine wants a token; .*RAY_AUTH_MODE=token"
     with pytest.raises(FacebenchError, match=said), ray_connection(cluster=True):
         pass
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from facebench.distributed import nodes as nodes_module
 from facebench.distributed.nodes import NodeReport, check_nodes, judge_node, report_node
 from facebench.errors import Verdict
+from facebench.results.run.record import code_digest
 
 MINE = NodeReport({"ray": "2.60.0", "torch": "2.13"}, {"/shared": "a b"}, 16.0, 8, "d")
 
@@ -75,6 +78,22 @@ def test_a_node_without_room_is_told_to_make_some(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(nodes_module, "ray_connection", lambda cluster: nullcontext())
     _, finding = check_nodes("", [])
     assert finding.verdict is Verdict.FAILED and "df /tmp/ray" in finding.advice
+
+
+def test_code_from_before_the_check_is_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a node is asked does not come from its own package, which may lack the question."""
+    import ray
+
+    node = {"Alive": True, "NodeID": "abcdef0", "NodeManagerAddress": "n1", "Resources": {"CPU": 1}}
+    head = {**node, "Resources": {"memory": 1}}
+    monkeypatch.setattr(ray, "nodes", lambda: [node, head])
+    monkeypatch.setattr(nodes_module, "_ask", lambda node, work: ray.cloudpickle.dumps(work))
+    monkeypatch.setattr(ray, "get", lambda sent, timeout: sent)
+    ((_, sent),) = nodes_module._codes_of_nodes()
+    assert pickle.loads(sent)() == code_digest()
+    for name in ("distributed.nodes", "results.run.record"):
+        monkeypatch.setitem(sys.modules, f"facebench.{name}", None)
+    assert pickle.loads(sent)() == ""
 
 
 @pytest.mark.skipif("FACEBENCH_TEST_NODES" not in os.environ, reason="starts two Ray nodes")

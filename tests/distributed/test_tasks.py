@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import ray
 
-from facebench.distributed import cluster
+from facebench.distributed import nodes
 from facebench.distributed.cluster import LAST_WORDS
 from facebench.distributed.tasks import in_tasks
 from facebench.errors import FacebenchError
@@ -46,7 +46,15 @@ def test_each_job_comes_with_its_result_or_its_error_and_few_are_taken_ahead() -
 
 
 def test_a_node_with_other_code_does_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "expected_code", lambda: "another")
+    """It is asked before there is a job, and one that came later has its workers ask."""
+    jobs = iter([1, 2])
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "is_ours", lambda: False)
+        patch.setattr(nodes, "code_digest", lambda: "another")
+        with pytest.raises(FacebenchError, match=r"node .*: its facebench is another"):
+            list(in_tasks(partial(divide, by=2), jobs))
+    assert list(jobs) == [1, 2]
+    monkeypatch.setattr(nodes, "expected_code", lambda: "another")
     with pytest.raises(FacebenchError, match=r"node .*: its facebench is another"):
         list(in_tasks(partial(divide, by=2), [1, 2]))
 
