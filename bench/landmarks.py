@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import FacebenchError, error_line
-from ..recon.face.labels import check_numbers, points_of_text, read_points
+from ..recon.face.labels import check_point_order, points_of_text, read_points
 from ..recon.files.pictures import ENDINGS
 from ..recon.files.text import SPREADSHEET, decimal_point, decode_text, parse_json, read_bytes
 from ..recon.mesh import Mesh
@@ -193,7 +193,7 @@ def read_landmark_file(path: Path) -> Landmarks:
         said = f"{path}: cannot be read as landmarks ({error_line(error)})"
         raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
     if len(points) > len(SEVEN):  # The order of the seven shows in themselves.
-        check_numbers(names, str(path))
+        check_point_order(names, str(path))
     try:
         return Landmarks(points).in_order()
     except FacebenchError as error:

@@ -281,7 +281,7 @@ class _Header:
 def _by_names(rows: Sequence[_Row], header: _Header, axes: int, name: str) -> Points:
     """Points out of the columns that the header names, in whatever order they stand."""
     if header.places[0]:
-        check_numbers([row.words[0] for row in rows], name)
+        check_point_order([row.words[0] for row in rows], name)
     return _numbers([(row, header.values(row)) for row in rows], axes, name)
 
 
@@ -317,7 +317,7 @@ def _counts_or_names(column: list[str]) -> bool:
     return numbers in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))
 
 
-def check_numbers(column: list[str], name: str) -> None:
+def check_point_order(column: list[str], name: str) -> None:
     """Refuse names of points that are numbers which count them, in another order.
 
     Raises:
