@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import FacebenchError, Finding, error_line, failure, success, warning
 from ..recon.morphable.load import load_model
 from ..results.run.record import code_digest, package_versions
-from .cluster import ONE_THREAD, is_ours, ray_connection
+from .cluster import ONE_THREAD, is_connected, is_ours, ray_connection
 from .patience import NO_ROOM
 
 NODE_SECONDS = 180.0
@@ -193,12 +193,12 @@ def _judge(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Finding]
 
 
 def expected_code() -> str:
-    """Digest of the code that workers must have; empty where they are of this machine's own Ray.
+    """Digest of the code that workers must have; empty where all are of this machine.
 
     Raises:
         FacebenchError: a node holds other code.
     """
-    if is_ours():
+    if is_ours() or not is_connected():
         return ""
     code = code_digest()
     for address, theirs in _codes_of_nodes():

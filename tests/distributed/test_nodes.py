@@ -64,6 +64,15 @@ def test_no_cluster_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "no Ray cluster answers at 127.0.0.1:9" in ray.detail
 
 
+def test_who_has_no_cluster_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training in this process starts no Ray."""
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "nodes", lambda: pytest.fail("asked"))
+    assert nodes_module.expected_code() == ""
+
+
 def test_a_node_without_room_is_told_to_make_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the disk of its logs is full, each of its workers dies as it starts."""
     import ray
