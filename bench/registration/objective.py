@@ -7,10 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-from ...errors import FacebenchError
 from ..protocol.record import AlignmentSettings
 from ..surface.ordering import along_own_curve
-from ..surface.overlap import Correspondences, match_prediction, match_scan, subsample, within_reach
+from ..surface.overlap import (
+    Correspondences,
+    NoOverlapError,
+    match_prediction,
+    match_scan,
+    subsample,
+    within_reach,
+)
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, step_jacobian
 from ..surface.surface import Surface
@@ -149,12 +155,10 @@ class SubsampledObjective:
         Each direction has the same share of the weight, whatever its area.
 
         Raises:
-            FacebenchError: when too few of the points have a counterpart.
+            NoOverlapError: when too few of the points have a counterpart.
         """
         if min(int(matches.inliers.sum()) for matches in directions) < MIN_INLIERS:
-            raise FacebenchError(
-                "prediction and scan do not overlap", "check that both are faces in millimetres"
-            )
+            raise NoOverlapError
         free = self.whole.settings.scale != "none"
         parameters = 7 if free else 6
         sums = [self._gradient_and_hessian(matches) for matches in directions]

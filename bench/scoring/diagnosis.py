@@ -19,8 +19,8 @@ NOSE_TIPS_APART_MM = 10.0
 LANDMARKS_APART_MM = 8.0
 """Root mean square; those of two persons, aligned, come to 1 to 4."""
 FEW_POINTS = 1000
-COMPLETE = 0.9  # Of the cropped scan: whole faces of other models came to 0.94 and more.
 NOTED_INNER = 0.02  # Nostrils and the line of the lips come to less.
+COMPLETE = 0.9  # Of the cropped scan: whole faces of other models came to 0.94 and more.
 SIZES_APART = 0.1
 _SAME_SIZE = 5e-4  # A change that would be printed as 0.0 %.
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import FacebenchError
-from ..surface.overlap import Correspondences
+from ..surface.overlap import Correspondences, NoOverlapError
 from ..surface.triangles import Float64Array, IndexArray
 
 CURVE_MM = np.linspace(0.0, 5.0, 101)  # Thresholds of the cumulative error curve.
@@ -54,7 +53,7 @@ class Distances:
         weights: (N,) with sum 1.
 
     Raises:
-        FacebenchError: when a set that counts is empty.
+        NoOverlapError: when a set that counts is empty.
     """
 
     def __init__(
@@ -66,9 +65,7 @@ class Distances:
         each = areas or [np.ones(len(part)) for part in parts]
         sets = [one for one in zip(parts, shares, each, strict=True) if one[1] > 0]
         if not all(len(part) for part, _, _ in sets):
-            raise FacebenchError(
-                "prediction and scan do not overlap", "check that both are faces in millimetres"
-            )
+            raise NoOverlapError
         values = np.concatenate([part for part, _, _ in sets])
         weights = np.concatenate([share / weigh.sum() * weigh for _, share, weigh in sets])
         # Sorted once: quantiles, shares and the curve are then look-ups.

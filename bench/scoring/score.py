@@ -26,10 +26,12 @@ from ..registration.dense import Alignment
 from ..registration.initialise import is_face_scale
 from ..registration.nose_tip import NoseTip
 from ..registration.prepared_mesh import PreparedMesh
+from ..surface.overlap import NoOverlapError
 from ..surface.region import Sphere
 from ..surface.similarity import Similarity
 from ..surface.triangles import Float64Array, double_areas, lengths, triangle_areas, vertex_areas
 from ..surface.visibility import is_seen
+from .diagnosis import NOTED_INNER
 from .distance import CURVE_MM, pool, weighted_mean
 from .regions import register_regions
 from .register import InitialisedPair, initialise_on_crop, register_pair
@@ -38,7 +40,7 @@ from .result import NAN, SCORED, UNSCORED, Score
 FEWEST = 500  # Points that can show a face.
 EYES_MM = 90.0  # Between the outer corners.
 GAP = 5.0  # In median edges: a longer one bridges a hole or the outline.
-NEIGHBOURS = 24  # Of a local fit with six parameters.
+NEIGHBOURS = 24  # Of a local fit with ten parameters.
 N_FITS = 1500  # Places at which the noise is taken; their median is what counts.
 # Of the scan's points, and of a prediction's on the scan: inside a triangle the noise of three
 # corners is averaged, its variance halved.
@@ -185,10 +187,13 @@ def score_pair(
     _check_measurable(protocol, pair.is_cloud)
     scaling, start, crop = pair.scaling, pair.start, pair.crop
     register = register_regions if protocol.distance.measure == "regions" else register_pair
-    registered = register(pair, replace(protocol, alignment=pair.protocol.alignment))
+    try:
+        registered = register(pair, replace(protocol, alignment=pair.protocol.alignment))
+        pooled = pool(registered.errors, registered.weights)
+    except NoOverlapError as error:
+        raise _hidden(pair.prediction.inner_share) or error from error
     # A subdivision puts the mesh's own vertices first.
     errors = registered.vertex_errors[: len(prediction.vertices)]
-    pooled = pool(registered.errors, registered.weights)
     registration = registered.alignment
     _check_shrinking(registration.transform.scale, protocol)
     alignment = replace(registration, transform=registration.transform.after(scaling))
@@ -284,9 +289,10 @@ def surface_of_points(points: Float64Array) -> Mesh:
 def noise_mm(points: Float64Array) -> float:
     """Standard deviation of a scan's noise across its surface, mm.
 
-    Of the residuals of quadratic fits to the neighbours of some points, with the fits' degrees of
+    Of the residuals of cubic fits to the neighbours of some points, with the fits' degrees of
     freedom taken off; their median, so that edges and hair have no part in it. What is smooth over
-    a dozen neighbours, a wrong calibration, is not seen.
+    a dozen neighbours, a wrong calibration, is not seen; of points 5 mm apart the shape of a face
+    counts as 0.1 mm of it.
 
     Args:
         points: (N, 3) of the measured part, more than a hundred, mm.
@@ -299,7 +305,8 @@ def noise_mm(points: Float64Array) -> float:
     # The normal is the axis of least spread: eigh sorts ascending.
     axes = np.linalg.eigh(np.einsum("nki,nkj->nij", offsets, offsets))[1]
     height, x, y = np.moveaxis(np.einsum("nki,nij->nkj", offsets, axes), -1, 0)
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    # With quadratic terms alone noses are noise where points are 3 mm apart.
+    terms = np.stack([x**i * y**j for i in range(4) for j in range(4 - i)], axis=-1)
     fitted = np.einsum("nij,nj->ni", np.linalg.pinv(terms), height)
     left = height - np.einsum("nki,ni->nk", terms, fitted)
     variance = (left**2).sum(1) / (NEIGHBOURS - terms.shape[-1])
@@ -372,6 +379,19 @@ def _check_connected(scan: PreparedMesh, protocol: Protocol) -> None:
             "join their corners, for example by MeshLab's 'Merge Close Vertices', or save the scan "
             "with shared vertices",
         )
+
+
+def _hidden(inner_share: float) -> FacebenchError | None:
+    """Why nothing overlaps, where a part of the prediction is behind another one; else None."""
+    # Without landmarks all of it is searched for, and only then is it known what faces the viewer.
+    if not inner_share > NOTED_INNER:
+        return None
+    return FacebenchError(
+        f"{inner_share:.0%} of the prediction is not seen from outside and was left out, and what "
+        "is left does not lie on the scan",
+        "remove what hides it, a closed shell around it or a second copy, or set "
+        "points.prediction=all; else check that both are faces in millimetres",
+    )
 
 
 def _check_shrinking(scale: float, protocol: Protocol) -> None:

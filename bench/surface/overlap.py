@@ -7,10 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import FacebenchError
 from .region import COVERED, OverlapRegion, Sphere
 from .similarity import Similarity
 from .surface import Surface
 from .triangles import Float64Array, IndexArray
+
+
+class NoOverlapError(FacebenchError):
+    """No point of the one surface has a counterpart on the other."""
+
+    def __init__(
+        self,
+        message: str = "prediction and scan do not overlap",
+        hint: str = "check that both are faces in millimetres",
+    ) -> None:
+        super().__init__(message, hint)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,9 @@ def test_nothing_is_seen_from_outside(
     shell = joined(faces[0], sphere(np.mean(faces[0].vertices, axis=0), 250.0, 12))
     said = refusal(write_side(shell, tmp_path / "shell.ply"), home / "scan.ply", marks=marks)
     assert "nothing of the prediction is seen from outside" in said and "shell" in said
+    # Where no landmarks tell that a face is in it, the search still finds it.
+    said = refusal(tmp_path / "shell.ply", home / "scan.ply")
+    assert "of the prediction is not seen from outside" in said and "closed shell" in said
 
 
 def test_isolated_points(
