@@ -16,10 +16,12 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from facebench.recon.face.crop import Box
 from facebench.recon.face.tracks import CUT_GREY, large_changes
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--detector", default="best")
     parser.add_argument("--limit", type=int, help="frames of each video")
+    parser.add_argument("--enlarge", type=int, default=1, help="frames to so many times the size")
     arguments = parser.parse_args()
     detector = make_detector(portable_choice(resolve_choice("detector", arguments.detector)))
     ways: dict[str, Find] = {
@@ -46,7 +49,8 @@ def main() -> None:
     found: dict[str, list[Box | None]] = {way: [] for way in ways}
     seconds = dict.fromkeys(ways, 0.0)
     for path in arguments.videos:
-        for chunk in read_chunks(path, path.name, arguments.limit):
+        for read in read_chunks(path, path.name, arguments.limit):
+            chunk = enlarged(read, arguments.enlarge)
             for way, find in ways.items():
                 start = time.process_time()
                 found[way] += find(chunk)
@@ -57,6 +61,15 @@ def main() -> None:
         print(line(way, boxes, found["detected"], seconds[way]))
     print(f"{len(found['detected'])} frames, load {os.getloadavg()[0]:.1f} ", end="")
     print(f"on {os.cpu_count()} processors")
+
+
+def enlarged(chunk: Chunk, times: int) -> Chunk:
+    """A chunk whose frames are so many times as large, interpolated."""
+    if times == 1:
+        return chunk
+    size = (times * chunk.frames.shape[2], times * chunk.frames.shape[1])
+    frames = [Image.fromarray(frame).resize(size) for frame in chunk.frames]
+    return replace(chunk, frames=np.stack(frames))
 
 
 def follow(detector: FaceDetector, chunk: Chunk) -> list[Box | None]:

@@ -30,7 +30,7 @@ from facebench.recon.face.tracks import FIRST, longest_track
 from facebench.recon.mesh import Mesh
 from facebench.recon.video import decode
 from facebench.recon.video.decode import Chunk, read_chunks
-from facebench.recon.vision.detect import CascadeDetector, find_next
+from facebench.recon.vision.detect import CascadeDetector, averaged, find_next
 from facebench.results.run.ledger import ClipSum, Ledger
 
 
@@ -241,8 +241,11 @@ def test_a_face_is_detected_where_none_can_be_followed() -> None:
     assert cut.segments is not None and cut.segments[0, FIRST] == 40
 
 
-def test_a_followed_face_is_the_detected_one() -> None:
-    detector, (first, second) = CascadeDetector(), moving_face(2)
+@pytest.mark.parametrize("times", [1, 8])
+def test_a_followed_face_is_the_detected_one(times: int) -> None:
+    """In large frames too, whose pixels are averaged before the look."""
+    large = np.ones((1, times, times, 1), np.uint8)
+    detector, (first, second) = CascadeDetector(), np.kron(moving_face(2), large)
     last, found = detector.detect(first), detector.detect(second)
     assert last is not None and found is not None
     followed = detector.follow(second, last)
@@ -254,6 +257,18 @@ def test_a_followed_face_is_the_detected_one() -> None:
     assert detector.follow(np.zeros_like(second), last) is None
     # Beside the frame nothing is followed, and nothing goes wrong.
     assert detector.follow(second, Box(-400, 900, 30, 30)) is None
+
+
+def test_pixels_of_a_large_square_are_averaged() -> None:
+    """As a plain mean gives it, and black where the square leaves the frame."""
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (50, 70, 3), np.uint8)
+    wide = np.zeros((150, 200, 3), np.uint8)
+    wide[50:100, 50:120] = frame
+    for left, top in ((5, 6), (-9, 30), (50, -11), (-50, -50), (90, 20)):
+        square = wide[50 + top :, 50 + left :][:40, :40].astype(float)
+        plain = square.reshape(10, 4, 10, 4, 3).mean((1, 3))
+        assert np.abs(np.asarray(averaged(frame, (left, top), 40, 4)) - plain).max() <= 1.0
 
 
 def test_following_finds_a_face_where_detection_does(shared: Path) -> None:
