@@ -253,8 +253,8 @@ def surface_of_points(points: Float64Array) -> Mesh:
 
     The points are projected along their shortest principal axis, from where a face seen by a
     scanner is a height field, and joined by Delaunay's triangulation; long edges, over holes and
-    beside the outline, go. Its outside is where it is convex. Distances are taken from the points
-    to the prediction alone: this surface is not measured to.
+    beside the outline, go, unless a point has no other. Its outside is where it is convex.
+    Distances are taken from the points to the prediction alone: this surface is not measured to.
 
     Args:
         points: (N, 3), mm.
@@ -275,7 +275,11 @@ def surface_of_points(points: Float64Array) -> Mesh:
     triangles = Delaunay(centred @ axes[:, 1:]).simplices.astype(np.int64)
     corners = known[triangles]
     longest = lengths(corners - corners[:, [1, 2, 0]]).max(1)
-    triangles = triangles[longest <= GAP * np.median(longest)]
+    kept = longest <= GAP * np.median(longest)
+    # And of each point its smallest: one without a triangle would not be measured, unseen.
+    order = np.argsort(longest, kind="stable")
+    kept[order[np.unique(triangles[order], return_index=True)[1] // 3]] = True
+    triangles = triangles[kept]
     outward = double_areas(known, triangles)
     # One side of the projection is the front for all triangles alike.
     outward *= np.sign(outward @ axes[:, 0])[:, None]
@@ -356,8 +360,9 @@ def _surface_of(scan: Mesh) -> Mesh:
 def _check_measurable(protocol: Protocol, is_cloud: bool) -> None:
     """Refuse settings that contradict each other, and to measure to a cloud of points."""
     protocol.check()
-    one_way = (protocol.alignment.direction, protocol.distance.direction)
-    if is_cloud and one_way != ("scan_to_prediction", "scan_to_prediction"):
+    dense = protocol.alignment.dense
+    directions = {protocol.distance.direction, *([protocol.alignment.direction] if dense else [])}
+    if is_cloud and directions != {"scan_to_prediction"}:
         raise FacebenchError(
             f"the scan is a cloud of points, and protocol {protocol.name} measures from the "
             "prediction to a surface",

@@ -73,6 +73,18 @@ def test_a_cloud_is_measured_from_its_points(cloud: Mesh, person: Mesh, face: Me
     assert other.value_mm > 5 * score.value_mm
 
 
+def test_points_that_are_counted_need_no_triangles(person: Mesh, face: Mesh) -> None:
+    """By FG2018's rule every point of a scan has an error, whatever triangles it has."""
+    marks = Landmarks(np.asarray(person.vertices)[person.landmarks])
+    bare = Mesh(person.vertices, np.empty((0, 3), np.int64))
+    whole, points = (
+        score_prediction(face, scan, preset("fg2018"), scan_landmarks=marks).score
+        for scan in (Mesh(person.vertices, person.triangles), bare)
+    )
+    assert points.n_points == whole.n_points
+    assert points.value_mm == pytest.approx(whole.value_mm, abs=1e-12)
+
+
 def test_a_cloud_has_no_distance_from_the_prediction(cloud: Mesh, face: Mesh) -> None:
     with pytest.raises(FacebenchError, match=r"cloud of points.*take --protocol nersemble"):
         score_prediction(face, cloud, preset("micc"))
