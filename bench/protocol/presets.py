@@ -229,7 +229,11 @@ PRESETS: Mapping[str, Preset] = {
             "crop": {"centre": "seven_landmarks", "radius_share": 1.4},
             "points": {"longest_edge_mm": "inf"},
             "alignment": {"start": "seven_landmarks", "direction": "scan_to_prediction"},
-            "distance": {"measure": "regions", "direction": "scan_to_prediction"},
+            "distance": {
+                "measure": "regions",
+                "direction": "scan_to_prediction",
+                "along": "field",
+            },
         },
     ),
     "correspondence": Preset(
@@ -243,8 +247,8 @@ PRESETS: Mapping[str, Preset] = {
         source=(
             "Chai et al. 2022 (REALY: Rethinking the Evaluation of 3D Face Reconstruction) show "
             "that closest points change the ranking of methods. The registration is our own: "
-            "planes, smoothed normals and a smooth field. Runs from before it looked at normals "
-            "have distance.along=smooth."
+            "planes, smoothed normals and a smooth field; distance.along=field leaves the normals "
+            "out."
         ),
         settings={
             "distance": {

@@ -153,15 +153,16 @@ class Distance:
             ones, the mean of the four.
         direction: `symmetric` gives each direction half of the weight.
         along: what tells the motion along the surface where `correspondence` is measured: the
-            `smooth` field alone, or also `normals`, which turn where a surface bends, unless
-            landmarks of both sides tell it.
+            smooth `field` alone, or also `normals`, which turn where a surface bends, unless
+            landmarks of both sides tell it. `smooth` is what runs by vertices had, whose numbers
+            moved with the triangles: it can be read and no longer be measured.
     """
 
     measure: Literal["point_to_plane", "point_to_surface", "correspondence", "regions"] = (
         "point_to_plane"
     )
     direction: Literal["symmetric", "scan_to_prediction", "prediction_to_scan"] = "symmetric"
-    along: Literal["smooth", "normals"] = "smooth"
+    along: Literal["smooth", "field", "normals"] = "smooth"
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,21 @@ class Protocol:
                 "set points.longest_edge_mm=inf",
             )
         return self
+
+    def check_measured(self) -> Protocol:
+        """The same protocol, when this version still measures by it.
+
+        Raises:
+            FacebenchError: for settings that contradict each other, or that only old runs have.
+        """
+        measure, along = self.distance.measure, self.distance.along
+        if measure in ("correspondence", "regions") and along == "smooth":
+            raise FacebenchError(
+                f"distance.along smooth is how {measure} was measured at vertices, by versions "
+                "whose numbers moved with the triangles",
+                "set distance.along=field, or normals, for all runs that are to be compared",
+            )
+        return self.check()
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON; infinity, which JSON does not know, as `inf`."""
@@ -371,4 +387,4 @@ def read_settings(name: str, settings: Sequence[str] = ()) -> Protocol:
         if not equals:
             raise FacebenchError(f"protocol setting '{setting}'", "expected KEY=VALUE")
         protocol = protocol.with_setting(key.strip(), value.strip())
-    return protocol
+    return protocol.check_measured()

@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from ..surface.surface import Surface
-from ..surface.triangles import Float64Array, IndexArray, unit
-from .deformation import FLATNESS, SparseMatrix, grid_cells
+from ..surface.triangles import Float64Array, IndexArray
+from .deformation import FLATNESS, SparseMatrix
+from .even_points import EvenPoints
 
 # Standard deviations in the median absolute value of normally distributed residuals.
 DEVIATIONS = 1.4826
 OUTLIER = 1.0  # In units of the noise: residuals much larger have hardly any weight.
 # Normals are smoothed over a wing of a nose: of less they show a person's folds and the noise.
 SMOOTH_MM = 8.0
-CELL_MM = 2.5  # Within which normals are one: how densely a mesh is cut has no part in the fits.
 N_CELLS, LEAST_CELLS = 48, 8  # Of a fit with four parameters; a disc of 8 mm has some 32.
 # As `NonRigidSettings.dependence`: smoothed normals say the same over less of the face.
 NORMAL_DEPENDENCE = 3.0
@@ -70,8 +69,7 @@ class NormalField:
     surface. Its value is the smoothed normal, its slope S the shape operator: dn = S dx.
 
     Args:
-        surface: in mm.
-        part: (N,) its vertices that take part.
+        cells: (C,) of the surface.
         places: (K, 3) where normals are asked for; by default at every cell.
 
     Attributes:
@@ -81,19 +79,10 @@ class NormalField:
         known: (K,) whether enough of the surface lies around.
     """
 
-    def __init__(
-        self, surface: Surface, part: IndexArray, places: Float64Array | None = None
-    ) -> None:
-        areas = surface.areas[part]
-        cell = grid_cells(surface.vertices[part], areas, CELL_MM)
-        inside = np.bincount(cell, areas).astype(np.float64)
-        shape = len(inside), len(surface.vertices)
-        shares = areas / inside[cell].clip(np.finfo(float).tiny)
-        self._cells: SparseMatrix = sparse.csr_matrix((shares, (cell, part)), shape)
-        centres = np.asarray(self._cells @ surface.vertices)
-        own = unit(np.asarray(self._cells @ surface.normals))
+    def __init__(self, cells: EvenPoints, places: Float64Array | None = None) -> None:
+        centres, normals = cells.positions, cells.normals
         self.places = centres if places is None else places
-        near, weights = _around(self.places, centres, own, inside)
+        near, weights = _around(self.places, centres, normals, cells.areas)
         self.known = (weights > 0).sum(1) >= LEAST_CELLS
         offsets = (centres[near] - self.places[:, None]) / SMOOTH_MM
         fits = _linear_fits(offsets, weights, self.known)
@@ -102,8 +91,8 @@ class NormalField:
         self._fit: SparseMatrix = sparse.csr_matrix(
             (fits[:, 0].ravel(), (rows, near.ravel())), shape
         )
-        self.normals = self.smooth(surface.normals)
-        self.turns = np.einsum("kbn,kna->kab", fits[:, 1:], own[near]) / SMOOTH_MM
+        self.normals = self.smooth(normals)
+        self.turns = np.einsum("kbn,kna->kab", fits[:, 1:], normals[near]) / SMOOTH_MM
 
     @cached_property
     def tree(self) -> Any:
@@ -111,8 +100,8 @@ class NormalField:
         return cKDTree(self.places)
 
     def smooth(self, normals: Float64Array) -> Float64Array:
-        """Smoothed normals (K, 3) at the places, of others (V, 3) of the surface's vertices."""
-        return np.asarray(self._fit @ (self._cells @ normals))
+        """Smoothed normals (K, 3) at the places, of others (C, 3) of the cells."""
+        return np.asarray(self._fit @ normals)
 
 
 def _around(

@@ -43,10 +43,8 @@ class SmoothField:
         FacebenchError: the surface is no wider than a few cells.
     """
 
-    def __init__(
-        self, points: Float64Array, areas: Float64Array, spacing_mm: float, range_mm: float
-    ) -> None:
-        self.nodes = nodes = points[grid_subsample(points, areas, spacing_mm)[0]]
+    def __init__(self, nodes: Float64Array, spacing_mm: float, range_mm: float) -> None:
+        self.nodes = nodes
         if len(nodes) < N_ROUND + 2:
             raise FacebenchError(
                 f"only {len(nodes)} patches of {spacing_mm:g} mm of the prediction lie in the crop",

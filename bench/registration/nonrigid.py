@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import linalg
+from scipy.spatial import cKDTree
 from scipy.special import poch
 
 from ..surface.overlap import Correspondences
@@ -26,6 +27,7 @@ def correspond(
     intersection: OverlapRegion,
     landmarks: tuple[Float64Array, Float64Array] | None = None,
     settings: NonRigidSettings | None = None,
+    reference: Surface | None = None,
 ) -> Correspondences:
     """All vertices of the prediction and the points of the scan that correspond to them.
 
@@ -36,7 +38,9 @@ def correspond(
 
     Arguments and errors: see `register_nonrigidly`.
     """
-    found = register_nonrigidly(prediction, scan, crop, intersection, landmarks, settings)
+    found = register_nonrigidly(
+        prediction, scan, crop, intersection, landmarks, settings, reference
+    )
     return counterparts(found, crop, intersection)
 
 
@@ -72,6 +76,7 @@ def register_nonrigidly(
     intersection: OverlapRegion,
     landmarks: tuple[Float64Array, Float64Array] | None = None,
     settings: NonRigidSettings | None = None,
+    reference: Surface | None = None,
 ) -> NonRigidRegistration:
     """Deform a prediction onto a scan by the likeliest smooth displacement.
 
@@ -98,7 +103,7 @@ def register_nonrigidly(
     settings = settings or NonRigidSettings()
     # As in ICP each step solves for the planes of before, but from the undeformed surface: no
     # step's error is handed on to the next.
-    system = System(prediction, scan, crop, intersection, landmarks, settings)
+    system = System(prediction, scan, crop, intersection, landmarks, settings, reference)
     found = system.step(np.zeros((len(system.field.nodes), 3)), 0)
     while not found.converged and found.steps < settings.max_steps:
         found = system.step(found.displacement, found.steps)
@@ -129,10 +134,11 @@ def deviation_of_mean(
     """
     system = found.system
     # The constrained points stand for the surface: all vertices would cost a hundred times more.
-    index, areas = system.prediction_points
+    points = system.constrained.points
+    index = np.asarray(cKDTree(system.prediction.vertices).query(points.positions)[1])
     counted = matches.inliers[index]
-    index, shares = index[counted], areas[counted] / areas[counted].sum()
-    along = _along_surface(system.prediction_basis[counted].toarray(), matches.normals[index])
+    index, shares = index[counted], points.areas[counted] / points.areas[counted].sum()
+    along = _along_surface(system.constrained.basis[counted].toarray(), matches.normals[index])
     arms = matches.on_prediction[index] - system.crop.centre
     along -= _nearest_similarity(along, arms, shares, scaled)
     # With A = L Lᵀ the covariance is L⁻ᵀ L⁻¹: products of these columns are those of points.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,16 @@ from scipy.spatial import cKDTree
 from ...errors import FacebenchError
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import ClosestPoints, Surface
-from ..surface.triangles import Float64Array, IndexArray, vertex_normals
+from ..surface.triangles import Float64Array, unit
 from .constraints import NormalField, PlaneConstraints, normal_equations, robust_spread
-from .deformation import N_ROUND, SmoothField, grid_subsample
+from .deformation import SmoothField, SparseMatrix
+from .even_points import CarriedPoints, EvenPoints, even_nodes, even_points
 
-MIN_POINTS = 50  # Fewer matched points than this do not tell how a face is deformed.
+MIN_POINTS = 150  # Fewer matched points than this do not tell how a face is deformed.
 # Distance that counts as much as normals a radian apart when a scan's point looks for its own.
 NORMAL_MM = 5.0
+N_FOUND = 3  # Points of the prediction that one of the scan finds.
+LEAST = 1e-9  # Instead of nothing, where it divides.
 LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan is told from it by noise only.
 
 
@@ -30,7 +34,9 @@ class NonRigidSettings:
         range_mm: distance at which displacements are almost unrelated: larger than a nose, so that
             features move as wholes.
         node_mm: between the nodes that carry the displacements.
-        data_mm: between the constraints of either surface.
+        data_mm: of the grid by which the constraints of either surface are spread.
+        constraint_mm2: of a surface, for which one constraint stands.
+        search_mm: of the grid of the prediction's points that the scan's look for.
         noise_mm: standard deviation that residuals are taken to have at least.
         dependence: by how much the noise exceeds the spread of the residuals of now. What no smooth
             motion explains, a person's own bumps and folds, is shared by all points of a bump: N
@@ -45,21 +51,23 @@ class NonRigidSettings:
             is seen where it bends; None to look at planes alone.
     """
 
-    range_mm: float = 110.0
+    range_mm: float = 80.0
     node_mm: float = 16.0
     data_mm: float = 7.0
+    constraint_mm2: float = 27.0
+    search_mm: float = 3.5
     noise_mm: float = 0.5
     dependence: float = 5.0
     landmark_mm: float = 1.0
     margin_mm: float = 15.0
     max_residual_mm: float = 3.0
-    tolerance_mm: float = 0.05
-    max_steps: int = 20
+    tolerance_mm: float = 0.03
+    max_steps: int = 25
     normal_rad: float | None = 0.1
 
 
-PLANES_ALONE = NonRigidSettings(range_mm=150.0, normal_rad=None)
-"""Of `distance.along` `smooth`: nothing but the field tells of motion along the surface."""
+PLANES_ALONE = NonRigidSettings(range_mm=110.0, normal_rad=None)
+"""Of `distance.along` `field`: nothing but the field tells of motion along the surface."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +101,9 @@ class System:
 
     Attributes:
         near: of the prediction's vertices, those that the field deforms.
-        near_basis: (N, M) of their displacements.
-        near_triangles: (F, 3) of the prediction, those with one of them.
-        prediction_points, scan_points: vertices with a constraint, and the area of each in cells.
-        prediction_basis: of those of the prediction.
+        constrained: points of the prediction that have a constraint each.
+        searched: points of the prediction that those of the scan look for.
+        scan_points: of the scan, that have a constraint each.
         spread_mm: prior standard deviation of one component of a displacement.
         fixed: matrix and right-hand side of what no step changes.
         normals: smoothed, of the scan, and of the prediction at its constrained points; or None.
@@ -110,43 +117,38 @@ class System:
         intersection: OverlapRegion,
         landmarks: tuple[Float64Array, Float64Array] | None,
         settings: NonRigidSettings,
+        reference: Surface | None = None,
     ) -> None:
         self.prediction, self.scan, self.crop = prediction, scan, crop
         self.intersection, self.settings = intersection, settings
+        reference = scan if reference is None else reference
         # What lies just outside of the crop holds the deformation at its edge in place.
         widened = Sphere(crop.centre, crop.radius_mm + settings.margin_mm)
-        is_near = widened.holds(prediction.vertices)
-        self.near = np.flatnonzero(is_near)
-        if len(self.near) < MIN_POINTS:
+        self.near = np.flatnonzero(widened.holds(prediction.vertices))
+        frame = reference.frame
+        dense = even_points(prediction, widened, frame, settings.search_mm)
+        if len(dense.areas) < MIN_POINTS:
             raise _no_overlap()
-        self.near_triangles = prediction.triangles[is_near[prediction.triangles].any(1)]
-        points, areas = prediction.vertices[self.near], prediction.areas[self.near]
-        self.field = SmoothField(points, areas, settings.node_mm, settings.range_mm)
-        # Each node is compared with a ring of others: fewer than one ring are no field.
-        if len(self.field.nodes) < N_ROUND + 2:
-            raise _no_overlap()
-        chosen, of_prediction = _constrain(points, areas, settings.data_mm)
-        self.near_basis = self.field.basis(points)
-        self.prediction_basis = self.near_basis[chosen]
-        self.prediction_points = self.near[chosen], of_prediction
-        self.spread_mm = _prior_spread(prediction, scan, crop, intersection, self.prediction_points)
+        nodes = even_nodes(dense, prediction, frame, settings.node_mm)
+        self.field = SmoothField(nodes, settings.node_mm, settings.range_mm)
+        points = even_points(prediction, widened, frame, settings.data_mm)
+        self.searched = CarriedPoints(dense, self.field, frame)
+        self.constrained = CarriedPoints(points, self.field, frame)
+        self.spread_mm = _prior_spread(points, scan, crop, intersection)
         if landmarks is not None:
             # Skin that slid within itself leaves no distance to the planes: landmarks alone show
             # it, and a prior that expects nothing would overrule them.
             landmarks = _pairs(*landmarks)
             self.spread_mm = max(self.spread_mm, _landmark_spread(*landmarks, settings.landmark_mm))
         self.fixed = _constant_part(self.field, self.spread_mm, landmarks, settings.landmark_mm)
-        inner = crop.vertices_of(scan)
+        of_scan = even_points(scan, crop, frame, settings.data_mm)
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
-        inner = inner[~scan.on_boundary[inner]]
-        taken, of_scan = _constrain(scan.vertices[inner], scan.areas[inner], settings.data_mm)
-        self.scan_points = inner[taken], of_scan
+        self.scan_points = of_scan.where(of_scan.to_boundary > 0)
         self.normals: tuple[NormalField, NormalField] | None = None
         if settings.normal_rad is not None:
             # What lies around the crop bends its edge as the prediction's does.
-            around = np.flatnonzero(widened.holds(scan.vertices))
-            own = NormalField(prediction, self.near, prediction.vertices[self.near[chosen]])
-            self.normals = NormalField(scan, around), own
+            around = even_points(scan, widened, frame, settings.search_mm)
+            self.normals = NormalField(around), NormalField(dense, points.positions)
 
     @property
     def is_near(self) -> NDArray[np.bool_]:
@@ -154,6 +156,11 @@ class System:
         is_near = np.zeros(len(self.prediction.vertices), bool)
         is_near[self.near] = True
         return is_near
+
+    @cached_property
+    def near_basis(self) -> SparseMatrix:
+        """Weights (N, M) of the nodes' displacements in those of the vertices `near`."""
+        return self.field.basis(self.prediction.vertices[self.near])
 
     def deform(self, displacement: Float64Array) -> Float64Array:
         """The prediction's vertices (V, 3) under displacements (M, 3) of the nodes."""
@@ -176,7 +183,7 @@ class System:
         # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
         updated = linalg.solve(matrix, right_hand_side, assume_a="pos", overwrite_a=True)
         updated = updated.reshape(3, -1).T
-        motions = self.prediction_basis @ (updated - displacement)
+        motions = self.constrained.basis @ (updated - displacement)
         moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
         residuals = np.concatenate([side.residuals for side in sides])
         weights = np.concatenate([side.robust_weights(noise) for side in sides])
@@ -194,12 +201,10 @@ class System:
         self, displacement: Float64Array
     ) -> tuple[tuple[PlaneConstraints, PlaneConstraints], float, Float64Array]:
         """Both sides' constraints where displacements (M, 3) lead to, the noise of them, and the
-        normals (V, 3) of the deformed prediction."""
-        vertices = self.deform(displacement)
-        # Of the deformed surface: facing is judged where the points now are.
-        normals = vertex_normals(vertices, self.near_triangles)
+        normals (K, 3) of the deformed prediction at its dense points."""
+        vertices, normals = self.searched.moved(displacement)
         sides = (
-            self._prediction_constraints(vertices, normals),
+            self._prediction_constraints(displacement),
             self._scan_constraints(vertices, normals),
         )
         residuals = np.concatenate([side.residuals for side in sides])
@@ -227,11 +232,11 @@ class System:
         normals: Float64Array,
     ) -> tuple[Float64Array, Float64Array]:
         """What the normals (V, 3) of the deformed prediction tell beside the scan's."""
-        moved, least = self.prediction_basis @ displacement, self.settings.normal_rad
+        moved, least = self.constrained.basis @ displacement, self.settings.normal_rad
         assert least is not None
         seen = replace(planes, weights=planes.weights * own.known)
         return normal_equations(
-            self.prediction_basis, moved, own.smooth(normals), seen, scan, least
+            self.constrained.basis, moved, own.smooth(normals), seen, scan, least
         )
 
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
@@ -241,89 +246,92 @@ class System:
         estimated = self.settings.dependence * robust_spread(residuals, weights)
         return max(self.settings.noise_mm, estimated)
 
-    def _prediction_constraints(
-        self, vertices: Float64Array, normals: Float64Array
-    ) -> PlaneConstraints:
+    def _prediction_constraints(self, displacement: Float64Array) -> PlaneConstraints:
         """Points of the prediction on the planes of the scan."""
-        index, areas = self.prediction_points
-        closest = self.scan.closest(vertices[index])
-        weights = areas * _inlier_weights(normals[index], closest, self.intersection, self.crop)
-        residuals = ((vertices[index] - closest.position) * closest.normal).sum(1)
+        points = self.constrained.points
+        moved, normals = self.constrained.moved(displacement)
+        closest = self.scan.closest(moved)
+        # Normals that jump between triangles let the steps go round in a circle.
+        closest = replace(closest, normal=self.scan.normals_between(closest))
+        weights = self._counts(points) * _inlier_weights(
+            normals, closest, self.intersection, self.crop
+        )
+        residuals = ((moved - closest.position) * closest.normal).sum(1)
         return PlaneConstraints(
-            self.prediction_basis,
-            self.prediction.vertices[index],
+            self.constrained.basis,
+            points.positions,
             closest.position,
             closest.normal,
             residuals,
             weights,
         )
 
-    def _scan_constraints(self, vertices: Float64Array, normals: Float64Array) -> PlaneConstraints:
-        """The prediction's vertices that points of the scan find, on those points' planes.
+    def _counts(self, points: EvenPoints) -> Float64Array:
+        """How many constraints each of the points (K,) stands for."""
+        return points.areas / self.settings.constraint_mm2
 
-        A vertex near the plane's point stands for the surface: it may lie off along the plane.
+    def _scan_constraints(self, moved: Float64Array, normals: Float64Array) -> PlaneConstraints:
+        """The prediction's points that points of the scan find, on those points' planes.
+
+        A point near the plane's own stands for the surface: it may lie off along the plane.
         """
-        points, areas = self.scan_points
-        targets, planes = self.scan.vertices[points], self.scan.normals[points]
-        # Nearest in place and normal together: on the side of a nose the nearest vertex alone may
+        points = self.scan_points
+        targets, planes = points.positions, points.normals
+        # Nearest in place and normal together: on the side of a nose the nearest point alone may
         # be one of the cheek.
-        own = np.concatenate([vertices, NORMAL_MM * normals], axis=1)[self.near]
-        found = cKDTree(own).query(np.concatenate([targets, NORMAL_MM * planes], axis=1))[1]
-        index = self.near[found]
-        offset = vertices[index] - targets
+        own = np.concatenate([moved, NORMAL_MM * normals], axis=1)
+        theirs = np.concatenate([targets, NORMAL_MM * planes], axis=1)
+        away, found = (np.asarray(each) for each in cKDTree(own).query(theirs, N_FOUND + 1))
+        # The less of one the nearer the next: with a jump between them the steps would go round in
+        # a circle.
+        shares = (1 - (away[:, :-1] / away[:, -1:].clip(LEAST)) ** 2).clip(LEAST) ** 2
+        shares = (shares / shares.sum(1, keepdims=True)).ravel()
+        index, row = found[:, :-1].ravel(), np.repeat(np.arange(len(targets)), N_FOUND)
+        targets, planes = targets[row], planes[row]
+        offset = moved[index] - targets
         match = ClosestPoints(
-            vertices[index],
+            moved[index],
             np.zeros(len(index), np.int64),
             normals[index],
             np.linalg.norm(offset, axis=1),
-            self.prediction.on_boundary[index],
+            self.searched.points.to_boundary[index] < self.settings.search_mm,
         )
+        # Between two points of a sphere the mean of their normals is across what joins them: how
+        # far the one lies off along the surface makes no distance.
+        between = unit(planes + normals[index])
+        counts = self._counts(points)[row] * shares
         return PlaneConstraints(
-            self.near_basis[found],
-            self.prediction.vertices[index],
+            self.searched.basis[index],
+            self.searched.points.positions[index],
             targets,
-            planes,
-            (offset * planes).sum(1),
-            areas * self.intersection.weights(planes, match),
+            between,
+            (offset * between).sum(1),
+            counts * self.intersection.weights(planes, match),
         )
-
-
-def _constrain(
-    points: Float64Array, areas: Float64Array, spacing_mm: float
-) -> tuple[IndexArray, Float64Array]:
-    """Which (M,) of points (N, 3) of areas (N,) get a constraint, and the area (M,) of each."""
-    if not len(points):
-        raise _no_overlap()
-    chosen, inside = grid_subsample(points, areas, spacing_mm)
-    # In cells: a full one weighs as one constraint, whatever the spacing.
-    return chosen, inside / np.median(inside)
 
 
 def _inlier_weights(
     normals: Float64Array, closest: ClosestPoints, intersection: OverlapRegion, crop: Sphere
 ) -> Float64Array:
     """Weights (N,) of the prediction's points by the scan's closest points."""
-    return intersection.weights(normals, closest) * crop.holds(closest.position)
+    return intersection.weights(normals, closest) * crop.fade(
+        closest.position, intersection.fade_mm
+    )
 
 
 def _prior_spread(
-    prediction: Surface,
-    scan: Surface,
-    crop: Sphere,
-    intersection: OverlapRegion,
-    points: tuple[IndexArray, Float64Array],
+    points: EvenPoints, scan: Surface, crop: Sphere, intersection: OverlapRegion
 ) -> float:
     """Root of the mean squared distance to the scan's planes: one component of what is unknown.
 
     An empirical prior: what is seen along the normals is taken to be as large as what is not seen
     along the surface.
     """
-    index, areas = points
-    closest = scan.closest(prediction.vertices[index])
-    weights = areas * _inlier_weights(prediction.normals[index], closest, intersection, crop)
+    closest = scan.closest(points.positions)
+    weights = points.areas * _inlier_weights(points.normals, closest, intersection, crop)
     if (weights > 0).sum() < MIN_POINTS:
         raise _no_overlap()
-    distances = ((prediction.vertices[index] - closest.position) * closest.normal).sum(1)
+    distances = ((points.positions - closest.position) * closest.normal).sum(1)
     return max(LEAST_SPREAD_MM, _root_mean_square(distances, weights))
 
 

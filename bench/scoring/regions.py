@@ -28,7 +28,9 @@ from .register import InitialisedPair, Registered
 REGIONS = ("nose", "mouth", "forehead", "cheeks")
 # A nose is three nodes of a whole face wide. The noise that stands for N dependent points grows
 # with the root of their number: by the factor by which the constraints stand closer.
-SETTINGS = replace(PLANES_ALONE, node_mm=8.0, data_mm=4.0, dependence=9.0)
+SETTINGS = replace(
+    PLANES_ALONE, node_mm=8.0, data_mm=4.0, search_mm=2.0, constraint_mm2=9.0, dependence=9.0
+)
 MOUTH_MM = 12.0  # Around the lips: they alone are too narrow to be deformed.
 LEAST_TRIANGLES = 100  # Fewer do not tell how a region is deformed.
 # Of a landmark from a region that has it, and of a vertex of the prediction from counterparts.
@@ -146,7 +148,9 @@ def _register(
     moved = prediction.transform(transform).within(Sphere(centre, size + MARGIN_MM))
     keyed = name != "cheeks" and inside.any()
     pairs = (theirs, transform.apply(own)) if keyed else None
-    found = correspond(region, moved.surface, Sphere.everywhere(), rules, pairs, SETTINGS)
+    found = correspond(
+        region, moved.surface, Sphere.everywhere(), rules, pairs, SETTINGS, reference=region
+    )
     # The region took the prediction's place there.
     found = replace(found, on_prediction=found.on_scan, on_scan=found.on_prediction)
     return transform, steps, converged, found

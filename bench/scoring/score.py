@@ -359,7 +359,7 @@ def _surface_of(scan: Mesh) -> Mesh:
 
 def _check_measurable(protocol: Protocol, is_cloud: bool) -> None:
     """Refuse settings that contradict each other, and to measure to a cloud of points."""
-    protocol.check()
+    protocol.check_measured()
     dense = protocol.alignment.dense
     directions = {protocol.distance.direction, *([protocol.alignment.direction] if dense else [])}
     if is_cloud and directions != {"scan_to_prediction"}:

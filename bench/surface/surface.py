@@ -243,6 +243,15 @@ class Surface:
             to_boundary[on_boundary] = 0.0
         return ClosestPoints(position, triangle, normal, distance, on_boundary, to_boundary)
 
+    def normals_between(self, closest: ClosestPoints) -> Float64Array:
+        """Unit normals (N, 3) at closest points, blended from those of their triangles' corners.
+
+        Unlike the triangles' own they do not jump from one to the next.
+        """
+        weights, _ = closest_on_facets(self._facets, closest.position, closest.triangle)
+        corners = self.normals[self.triangles[closest.triangle]]
+        return unit(np.einsum("nk,nkc->nc", weights, corners))
+
     @cached_property
     def _boundary(self) -> Boundary:
         edges = self._edges

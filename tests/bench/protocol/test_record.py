@@ -58,10 +58,14 @@ def test_a_protocol_survives_json(name: str) -> None:
     assert again.digest == protocol.digest
 
 
-def test_runs_from_before_normals_were_looked_at_keep_their_digest() -> None:
-    old = preset("correspondence").with_setting("distance.along", "smooth")
+def test_a_run_by_vertices_keeps_its_digest_and_is_measured_no_longer() -> None:
+    now = preset("correspondence")
+    distance = replace(now.distance, along="smooth")
+    old = replace(now, distance=distance)
     assert old.digest == "d211ebcd1d4e0c9f87ba262afdec58e2b726a5a116b74202b5d8db3bd3a3611a"
-    assert old.digest != preset("correspondence").digest
+    assert Protocol.from_dict(old.to_dict()) == old
+    with pytest.raises(FacebenchError, match="set distance.along=field"):
+        old.check_measured()
 
 
 def test_the_digest_tells_settings_apart_and_not_names() -> None:

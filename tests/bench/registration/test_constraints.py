@@ -15,6 +15,9 @@ from facebench.bench.registration.constraints import (
     robust_factor,
     robust_spread,
 )
+from facebench.bench.registration.even_points import EvenPoints, even_points
+from facebench.bench.surface.region import Sphere
+from facebench.bench.surface.similarity import Similarity
 from facebench.bench.surface.surface import Surface
 from facebench.recon.mesh import Mesh
 
@@ -23,7 +26,7 @@ RADIUS = 60.0
 
 def field_of(body: trimesh.Trimesh) -> NormalField:
     surface = Surface(Mesh(body.vertices, body.faces))
-    return NormalField(surface, np.arange(len(surface.vertices)))
+    return NormalField(even_points(surface, Sphere.everywhere(), Similarity.identity(), 3.5))
 
 
 @pytest.mark.parametrize("subdivisions", [5, 6])
@@ -51,8 +54,9 @@ def test_along_a_cylinder_they_do_not_turn() -> None:
 
 
 def test_a_place_with_little_surface_around_is_not_known() -> None:
-    corner = Mesh(np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0]]), np.array([[0, 1, 2]]))
-    assert not NormalField(Surface(corner), np.arange(3)).known.any()
+    corner = np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0]])
+    cells = EvenPoints(corner, np.tile([0.0, 0, 1], (3, 1)), np.ones(3), np.zeros(3))
+    assert not NormalField(cells).known.any()
 
 
 def test_the_other_wall_has_no_part() -> None:
@@ -66,7 +70,7 @@ def test_the_other_wall_has_no_part() -> None:
     outward = both.places[outside] / np.linalg.norm(both.places[outside], axis=1)[:, None]
     apart = np.linalg.norm(both.normals[outside] - outward, axis=1)
     # Of the thinnest wall a few cells hold both sides.
-    assert np.mean(apart < 0.01) > 0.98
+    assert np.mean(apart < 0.03) > 0.95
 
 
 def test_large_residuals_hardly_count() -> None:

@@ -18,7 +18,7 @@ def bowl() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def field(bowl) -> SmoothField:
-    return SmoothField(bowl, np.ones(len(bowl)), 10.0, 60.0)
+    return SmoothField(bowl[grid_subsample(bowl, np.ones(len(bowl)), 10.0)[0]], 10.0, 60.0)
 
 
 def test_constants_are_kept_between_nodes(field, bowl) -> None:
@@ -45,7 +45,8 @@ def test_the_variance_and_range_are_as_stated() -> None:
     """In the middle of a plane, where no rim adds to it."""
     x, y = np.meshgrid(np.arange(0, 240, 4.0), np.arange(0, 236, 4.0))
     plane = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
-    field = SmoothField(plane, np.ones(len(plane)), 8.0, 50.0)
+    nodes = plane[grid_subsample(plane, np.ones(len(plane)), 8.0)[0]]
+    field = SmoothField(nodes, 8.0, 50.0)
     covariance = np.linalg.inv(field.precision.toarray())
     middle = np.linalg.norm(field.nodes - plane.mean(0), axis=1).argmin()
     distance = np.linalg.norm(field.nodes - field.nodes[middle], axis=1)
@@ -72,6 +73,6 @@ def test_the_choice_of_points_does_not_depend_on_their_order(bowl) -> None:
 
 
 def test_a_surface_of_few_patches_is_told() -> None:
-    points = np.random.default_rng(0).uniform(0, 30, (200, 3)) * [1, 1, 0.1]
-    with pytest.raises(FacebenchError, match="patches of 16 mm of the prediction"):
-        SmoothField(points, np.ones(200), 16.0, 150.0)
+    nodes = np.random.default_rng(0).uniform(0, 30, (13, 3)) * [1, 1, 0.1]
+    with pytest.raises(FacebenchError, match="only 13 patches of 16 mm of the prediction"):
+        SmoothField(nodes, 16.0, 150.0)
