@@ -65,6 +65,8 @@ def even_points(
         spacing_mm: side of a cell.
     """
     counted = inside.holds(surface.vertices)
+    if not counted.any():
+        return EvenPoints(np.empty((0, 3)), np.empty((0, 3)), np.empty(0), np.empty(0))
     vertices, areas = surface.vertices[counted], surface.areas[counted]
     values = np.concatenate([np.ones((len(areas), 1)), vertices, surface.normals[counted]], axis=1)
     sums = _sums_at_corners(_in_grid(vertices, frame, spacing_mm), areas, values)
@@ -86,8 +88,6 @@ def _sums_at_corners(
 ) -> Float64Array:
     """Sums (P, C) of values (N, P) by the area (N,) that the corners of a grid of unit cells see
     of points at places (N, 3)."""
-    if not len(places):
-        return np.empty((values.shape[1], 0))
     # From the frame's origin: the grid stays where it is whatever part of a surface is in it.
     low = np.floor(places.min(0)).astype(np.int64)
     cell = np.floor(places).astype(np.int64)
@@ -139,7 +139,7 @@ class CarriedPoints:
 
     def __init__(self, points: EvenPoints, field: SmoothField, frame: Similarity) -> None:
         self.points, self.basis = points, field.basis(points.positions)
-        # Two directions along the surface, by axes that move with it: a difference is no derivative.
+        # Along the surface by axes that move with it: a difference is no derivative.
         across = np.abs(frame.turn(points.normals)).argmin(1)
         first = unit(np.cross(points.normals, frame.rotation[across]))
         self._along = first, np.cross(points.normals, first)

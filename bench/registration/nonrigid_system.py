@@ -144,6 +144,8 @@ class System:
         of_scan = even_points(scan, crop, frame, settings.data_mm)
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
         self.scan_points = of_scan.where(of_scan.to_boundary > 0)
+        if not len(self.scan_points.areas):
+            raise _no_overlap()
         self.normals: tuple[NormalField, NormalField] | None = None
         if settings.normal_rad is not None:
             # What lies around the crop bends its edge as the prediction's does.

@@ -100,9 +100,8 @@ def test_the_triangles_do_not_matter(
         "uneven": uneven(face, subdivide),
     }
     values = {kind: measure(mesh, name).value_mm for kind, mesh in others.items()}
-    # The vertices that carry and constrain the field of a non-rigid registration are chosen among
-    # those there are: docs/protocol.md states how far that moves it.
-    apart = 0.01 * scores[name].value_mm if name == "correspondence" else SAME_MM
+    # A non-rigid registration makes more of a small difference: docs/protocol.md states how much.
+    apart = 0.005 * scores[name].value_mm if name == "correspondence" else SAME_MM
     assert values == pytest.approx(dict.fromkeys(others, scores[name].value_mm), abs=apart)
 
 
@@ -164,7 +163,9 @@ def test_the_unit_does_not_matter_where_landmarks_tell_the_size(
         other = replace(face, vertices=factor * np.asarray(face.vertices, np.float64))
         pairs.append(score_prediction(other, scan, preset(name), scan_landmarks=theirs))
     values = [pair.score.value_mm for pair in pairs]
-    # The conjugate gradients of `now` end at 1e-5, as those of its original.
-    assert values[1:] == pytest.approx(values[:1] * 2, rel=1e-5 if name == "now" else 1e-6)
+    # The conjugate gradients of `now` end at 1e-5, as those of its original; on the smooth patches
+    # of `realy`, a cheek by itself, the last bits grow in every step.
+    within = {"now": 1e-5, "realy": 5e-5}.get(name, 1e-6)
+    assert values[1:] == pytest.approx(values[:1] * 2, rel=within)
     kept = [len(pair.distances[1]) for pair in pairs]
     assert kept[1:] == pytest.approx(kept[:1] * 2, rel=1e-3)

@@ -46,7 +46,12 @@ def test_corresponding_points_leave_the_scan_unmeasured() -> None:
     ruler = preset("micc")
     ruler = replace(
         ruler,
-        distance=replace(ruler.distance, measure="correspondence", direction="prediction_to_scan"),
+        distance=replace(
+            ruler.distance,
+            measure="correspondence",
+            direction="prediction_to_scan",
+            along="normals",
+        ),
     )
     someone = model.mesh(identity=0.5 * np.ones(model.identity_basis.shape[2]))
     assert np.isnan(score_prediction(model.mesh(), someone, ruler).scan_errors).all()

@@ -64,7 +64,7 @@ def test_a_run_by_vertices_keeps_its_digest_and_is_measured_no_longer() -> None:
     old = replace(now, distance=distance)
     assert old.digest == "d211ebcd1d4e0c9f87ba262afdec58e2b726a5a116b74202b5d8db3bd3a3611a"
     assert Protocol.from_dict(old.to_dict()) == old
-    with pytest.raises(FacebenchError, match="set distance.along=field"):
+    with pytest.raises(FacebenchError, match=r"set distance\.along=field"):
         old.check_measured()
 
 
