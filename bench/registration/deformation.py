@@ -85,11 +85,6 @@ def grid_subsample(
     return np.asarray(order[np.r_[True, ordered[1:] != ordered[:-1]]], np.int64), inside
 
 
-def grid_cells(points: Float64Array, areas: Float64Array, spacing_mm: float) -> IndexArray:
-    """The cell (N,) of a point in the grid of `grid_subsample`; cells are counted from 0."""
-    return _cell_of(_in_own_axes(points, areas), spacing_mm)
-
-
 def _cell_of(own: Float64Array, spacing_mm: float) -> IndexArray:
     cells = np.floor((own - own.min(0)) / spacing_mm).astype(np.int64)
     code = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
