@@ -11,6 +11,7 @@ from scipy import linalg
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
+from ..surface.overlap import NoOverlapError
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import ClosestPoints, Surface
 from ..surface.triangles import Float64Array, unit
@@ -128,7 +129,7 @@ class System:
         frame = reference.frame
         dense = even_points(prediction, widened, frame, settings.search_mm)
         if len(dense.areas) < MIN_POINTS:
-            raise _no_overlap()
+            raise NoOverlapError
         nodes = even_nodes(dense, prediction, frame, settings.node_mm)
         self.field = SmoothField(nodes, settings.node_mm, settings.range_mm)
         points = even_points(prediction, widened, frame, settings.data_mm)
@@ -145,7 +146,7 @@ class System:
         # A normal at the boundary is one-sided, and where the scan ends is no feature of a face.
         self.scan_points = of_scan.where(of_scan.to_boundary > 0)
         if not len(self.scan_points.areas):
-            raise _no_overlap()
+            raise NoOverlapError
         self.normals: tuple[NormalField, NormalField] | None = None
         if settings.normal_rad is not None:
             # What lies around the crop bends its edge as the prediction's does.
@@ -244,7 +245,7 @@ class System:
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
         """Larger than the robust spread of the residuals (N,), which few outliers change."""
         if not weights.any():
-            raise _no_overlap()
+            raise NoOverlapError
         estimated = self.settings.dependence * robust_spread(residuals, weights)
         return max(self.settings.noise_mm, estimated)
 
@@ -332,7 +333,7 @@ def _prior_spread(
     closest = scan.closest(points.positions)
     weights = points.areas * _inlier_weights(points.normals, closest, intersection, crop)
     if (weights > 0).sum() < MIN_POINTS:
-        raise _no_overlap()
+        raise NoOverlapError
     distances = ((points.positions - closest.position) * closest.normal).sum(1)
     return max(LEAST_SPREAD_MM, _root_mean_square(distances, weights))
 
@@ -372,11 +373,5 @@ def _constant_part(
 
 def _root_mean_square(values: Float64Array, weights: Float64Array) -> float:
     if not weights.any():
-        raise _no_overlap()
+        raise NoOverlapError
     return float(np.sqrt(np.average(values**2, weights=weights)))
-
-
-def _no_overlap() -> FacebenchError:
-    return FacebenchError(
-        "prediction and scan do not overlap", "check that both are faces in millimetres"
-    )

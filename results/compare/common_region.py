@@ -70,9 +70,13 @@ class CommonRegion:
         scenes = content.scenes
         lowest = {
             scene: min(
-                self.cells[row.label][scene].mean_mm
-                for row in content.rows
-                if row.measured and not content.less_complete(row, scene)
+                (
+                    self.cells[row.label][scene].mean_mm
+                    for row in content.rows
+                    if row.measured and not content.less_complete(row, scene)
+                ),
+                key=lambda value: math.inf if math.isnan(value) else value,
+                default=math.nan,
             )
             for scene in scenes
         }
