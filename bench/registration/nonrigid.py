@@ -96,6 +96,8 @@ def register_nonrigidly(
         intersection: which points count.
         landmarks: (L, 3) of the prediction and (L, 3) of the scan, both in the scan's space.
         settings: defaults to those of `NonRigidSettings`.
+        reference: by whose axes points are spread; by default the scan, the same for whatever is
+            laid on it.
 
     Raises:
         FacebenchError: when the surfaces do not overlap, or landmarks are not pairs.

@@ -102,6 +102,7 @@ class System:
 
     Attributes:
         near: of the prediction's vertices, those that the field deforms.
+        field: of displacements.
         constrained: points of the prediction that have a constraint each.
         searched: points of the prediction that those of the scan look for.
         scan_points: of the scan, that have a constraint each.

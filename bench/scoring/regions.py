@@ -29,8 +29,9 @@ REGIONS = ("nose", "mouth", "forehead", "cheeks")
 # A nose is three nodes of a whole face wide. The noise that stands for N dependent points grows
 # with the root of their number: by the factor by which the constraints stand closer.
 SETTINGS = replace(
-    PLANES_ALONE, node_mm=8.0, data_mm=4.0, search_mm=2.0, constraint_mm2=9.0, dependence=9.0
+    PLANES_ALONE, node_mm=8.0, data_mm=6.0, search_mm=3.0, constraint_mm2=9.0, dependence=9.0
 )
+RIGID_MM = 4.0  # Between the points by which a region is moved rigidly.
 MOUTH_MM = 12.0  # Around the lips: they alone are too narrow to be deformed.
 LEAST_TRIANGLES = 100  # Fewer do not tell how a region is deformed.
 # Of a landmark from a region that has it, and of a vertex of the prediction from counterparts.
@@ -170,7 +171,7 @@ def _register_rigidly(
     after 100 steps.
     """
     (own, theirs), before = pairs, np.inf
-    index, areas = grid_subsample(region.vertices, region.areas, SETTINGS.data_mm)
+    index, areas = grid_subsample(region.vertices, region.areas, RIGID_MM)
     points = region.vertices[index]
     share = (CHEEKS_SHARE if name == "cheeks" else 1.0) / max(len(own), 1)
     weights = np.r_[areas / areas.sum(), np.full(len(own), share)]
