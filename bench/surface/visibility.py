@@ -100,7 +100,8 @@ def _seen_side(
     index: NDArray[np.int64],
     axes: Float64Array,
 ) -> NDArray[np.int8]:
-    """Which side of vertices `index` is seen: 1 the normal's, -1 only the other, 0 neither."""
+    """Which side of vertices `index` is seen: 1 the normal's, -1 only the other and from the front,
+    0 neither."""
     # In its own axes: its size too must not change with how it is turned.
     own = (vertices - vertices[triangles].mean((0, 1))) @ axes.T
     used = np.zeros(len(vertices), bool)
@@ -121,8 +122,12 @@ def _seen_side(
         rows = np.flatnonzero(side != 1)
         if not len(rows):
             break
-        free = _free_sides(scene, points[rows], normals[rows], batch)
-        side[rows] = np.where(free[0], 1, np.where(free[1], -1, side[rows]))
+        outer, back = _free_sides(scene, points[rows], normals[rows], batch)
+        side[rows[outer]] = 1
+        if batch is batches[0]:
+            # Of backs from the front alone: from above or aside one looks past the edge of a mask at
+            # those of what lies within, sockets and the bag of the mouth.
+            side[rows[back & ~outer]] = -1
     return side
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import open3d as o3d
@@ -28,7 +27,7 @@ from facebench.recon.morphable.procedural import procedural_model
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, help="default: the embedded model, 11,248 vertices")
+    parser.add_argument("--model", help="default: the embedded model, 11,248 vertices")
     parser.add_argument("--presets", default="micc,metric,now-metrical,now,correspondence")
     parser.add_argument("--seed", type=int, default=3)
     arguments = parser.parse_args()

@@ -95,3 +95,23 @@ def test_parts_that_are_inside_out_are_refused(face: Mesh) -> None:
     triangles[cheek] = triangles[cheek][:, ::-1]
     with pytest.raises(FacebenchError, match=r"% of the prediction's surface is inside out"):
         outside_of(replace(face, triangles=triangles), FRONTAL)
+
+
+def test_the_back_of_what_lies_within_a_mask_is_not_seen_past_its_edge() -> None:
+    """From above one looks over the edge of a mask at its inside, whose triangles face down."""
+    ball = sphere(np.zeros(3), 60.0)
+    corners = np.asarray(ball.vertices)[ball.triangles]
+    face = (corners[..., 2] > -5.0).all(1) & (corners[..., 1] < 30.0).all(1)
+    mask = replace(ball, triangles=np.asarray(ball.triangles)[face])
+    x, z = np.meshgrid(np.linspace(-25.0, 25.0, 11), np.linspace(0.0, 40.0, 9), indexing="ij")
+    plane = np.stack([x, np.full_like(x, 15.0), z], axis=-1).reshape(-1, 3)
+    first = np.arange(len(plane)).reshape(x.shape)
+    a, b, c, d = (
+        part.ravel() for part in (first[:-1, :-1], first[1:, :-1], first[1:, 1:], first[:-1, 1:])
+    )
+    down = Mesh(plane, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]))
+    normal = np.cross(plane[b[0]] - plane[a[0]], plane[c[0]] - plane[a[0]])
+    assert normal[1] < 0
+    seen, _ = outside_of(joined(mask, down), FRONTAL)
+    alone, _ = outside_of(mask, FRONTAL)
+    assert len(seen.triangles) == len(alone.triangles)
