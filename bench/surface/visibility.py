@@ -125,7 +125,7 @@ def _seen_side(
         outer, back = _free_sides(scene, points[rows], normals[rows], batch)
         side[rows[outer]] = 1
         if batch is batches[0]:
-            # Of backs from the front alone: from above or aside one looks past a mask's edge at those
+            # Backs from the front alone: from above or aside one looks past a mask's edge at those
             # of what lies within, sockets and the bag of the mouth.
             side[rows[back & ~outer]] = -1
     return side
