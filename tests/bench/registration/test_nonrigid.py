@@ -195,6 +195,11 @@ def test_shape_that_no_smooth_motion_makes_is_not_taken_for_motion(face, person,
     surface, scan = Surface(face), Surface(replace(person, vertices=bumpy))
 
     found = register_nonrigidly(surface, scan, crop, RULES, settings=PLANES_ALONE)
+    # Bumps three times as high are left over, and the planes are believed the less.
+    rough = points + 3 * heights[:, None] * vertex_normals(points, np.asarray(person.triangles))
+    rougher = Surface(replace(person, vertices=rough))
+    noisy = register_nonrigidly(surface, rougher, crop, RULES, settings=PLANES_ALONE)
+    assert noisy.noise_mm > 1.5 * found.noise_mm >= 1.5 * found.system.settings.noise_mm
     matches, planes = correspond(surface, scan, crop, RULES), counterparts(found, crop, RULES)
     true = np.zeros(len(surface.vertices))
     true[surface.vertex_of] = np.linalg.norm(np.asarray(face.vertices) - bumpy, axis=1)

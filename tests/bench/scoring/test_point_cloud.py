@@ -7,12 +7,8 @@ import pytest
 
 from facebench.bench.landmarks import Landmarks
 from facebench.bench.protocol.record import preset
-from facebench.bench.scoring.score import (
-    noise_floor_mm,
-    noise_mm,
-    score_prediction,
-    surface_of_points,
-)
+from facebench.bench.scoring.scan_points import noise_floor_mm, noise_mm, surface_of_points
+from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.triangles import double_areas
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
