@@ -17,7 +17,7 @@ from ..registration.dense import Alignment
 from ..registration.initialise import Initialisation
 from ..registration.nonrigid import PLANES_ALONE, correspond
 from ..registration.prepared_mesh import PreparedMesh
-from ..surface.overlap import Correspondences, match_symmetric
+from ..surface.overlap import Correspondences, NoOverlapError, match_symmetric
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.similarity import Similarity, similarity_between
 from ..surface.surface import Surface
@@ -39,6 +39,9 @@ LANDMARK_MM, VERTEX_MM = 4.0, 3.0
 # Of the rigid step, as in the original evaluator.
 MOST_STEPS, TOLERANCE_MM2, CHEEKS_SHARE = 100, 1e-6, 0.25
 MARGIN_MM = 25.0  # Of the prediction around a region: its registration moves it by far less.
+# Of the prediction where a region is deformed onto it. Its points are spread 3 mm apart, and longer
+# edges would say where: before the rigid step its size in mm was not known.
+EDGE_MM = 2.5
 # Whatever the region's size, so that the mean over all points is the mean of the regions.
 EQUAL_AREA_MM2 = 10_000.0
 
@@ -65,9 +68,15 @@ def register_regions(pair: InitialisedPair, protocol: Protocol) -> Registered:
     sides, means, steps, converged = [], {}, 0, True
     for name, inside in _vertices_of_regions(prediction, scan, start, crop).items():
         part = _region(scan, inside, name)
-        transform, taken, ended, found = _register(
-            part.surface, prediction, start, name, protocol.intersection
-        )
+        try:
+            transform, taken, ended, found = _register(
+                part.surface, prediction, start, name, protocol.intersection
+            )
+        except NoOverlapError as error:
+            raise FacebenchError(
+                f"the prediction and the scan's {name} do not overlap",
+                "this protocol needs nose, mouth, forehead and cheeks of both",
+            ) from error
         errors = inlier_errors(found, "point_to_surface")
         means[name] = errors.mean
         sides.append(replace(found, areas=found.areas * (EQUAL_AREA_MM2 / errors.areas.sum())))
@@ -147,6 +156,7 @@ def _register(
     centre = region.vertices.mean(0)
     size = float(np.linalg.norm(region.vertices - centre, axis=1).max())
     moved = prediction.transform(transform).within(Sphere(centre, size + MARGIN_MM))
+    moved = replace(moved, points=replace(moved.points, longest_edge_mm=EDGE_MM))
     keyed = name != "cheeks" and inside.any()
     pairs = (theirs, transform.apply(own)) if keyed else None
     found = correspond(

@@ -97,6 +97,29 @@ def test_a_scan_without_a_forehead_is_refused(face: Mesh) -> None:
         measure(face, part)
 
 
+def test_a_prediction_that_lacks_a_region_is_told_which(
+    face: Mesh, person: Mesh
+) -> None:
+    vertices = np.asarray(face.vertices, np.float64)
+    near = np.linalg.norm(vertices - vertices[face.landmarks[30]], axis=1) < 42.0
+    triangles = np.asarray(face.triangles)
+    part = replace(face, triangles=triangles[near[triangles].all(1)])
+    with pytest.raises(FacebenchError, match="the scan's (mouth|forehead) do not"):
+        measure(part, person)
+
+
+def test_other_triangles_of_a_coarse_prediction_move_no_region(
+    model: MorphableModel, subdivide: Callable[[Mesh], Mesh]
+) -> None:
+    half = 0.5 * np.random.default_rng(5).standard_normal(model.identity_basis.shape[2])
+    person = subdivide(model.mesh(identity=half))
+    coarse = measure(model.mesh(), person).score
+    fine = measure(subdivide(model.mesh()), person).score
+    # Between lips that are 5 mm from vertex to vertex more is seen of finer ones.
+    for column in set(COLUMNS) - {"mouth_mm"}:
+        assert getattr(fine, column) == pytest.approx(getattr(coarse, column), rel=0.003)
+
+
 def test_without_landmarks_no_region_is_known(face: Mesh) -> None:
     bare = PreparedMesh.of(replace(face, landmarks=None), None, "scan")
     given = replace(REALY.alignment, start="as_given")
