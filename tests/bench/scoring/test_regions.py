@@ -97,14 +97,12 @@ def test_a_scan_without_a_forehead_is_refused(face: Mesh) -> None:
         measure(face, part)
 
 
-def test_a_prediction_that_lacks_a_region_is_told_which(
-    face: Mesh, person: Mesh
-) -> None:
+def test_a_prediction_that_lacks_a_region_is_told_which(face: Mesh, person: Mesh) -> None:
     vertices = np.asarray(face.vertices, np.float64)
     near = np.linalg.norm(vertices - vertices[face.landmarks[30]], axis=1) < 42.0
     triangles = np.asarray(face.triangles)
     part = replace(face, triangles=triangles[near[triangles].all(1)])
-    with pytest.raises(FacebenchError, match="the scan's (mouth|forehead) do not"):
+    with pytest.raises(FacebenchError, match=r"the scan's (mouth|forehead) do not"):
         measure(part, person)
 
 
