@@ -79,8 +79,7 @@ def audit_people(
         else:
             yield pd.DataFrame(rows)
     work = partial(_audit, plan=plan)
-    for person, answer in _each(work, waiting, workers, cluster):
-        rows = _answer_or_raise(person.subject, answer)
+    for person, rows in _answers(_each(work, waiting, workers, cluster), lambda one: one.subject):
         if kept:
             # NaN, which a row may hold, is no JSON, but Python writes and reads it.
             write_text(_rows_path(kept, person, key), json.dumps(rows))
@@ -127,10 +126,10 @@ def measure_faces(
         FacebenchError: a worker was lost.
     """
     work = partial(_measure_choices, protocol=protocol, choices=choices)
-    for (subject, *_), values in _each(work, faces, workers, cluster):
-        known = _answer_or_raise(subject, values)
-        names = [choice.name for choice in choices]
-        yield pd.DataFrame([known], index=[subject], columns=names)
+    names = [choice.name for choice in choices]
+    measured = _answers(_each(work, faces, workers, cluster), lambda face: face[0])
+    for (subject, *_), values in measured:
+        yield pd.DataFrame([values], index=[subject], columns=names)
 
 
 def _each(
@@ -156,16 +155,26 @@ def _each(
             yield waiting[done], done.exception() or done.result()  # type: ignore[misc]
 
 
-def _answer_or_raise(subject: str, answer: Answer | Exception) -> Answer:
-    """An answer, or the reason why there is none, raised."""
-    if not isinstance(answer, Exception):
-        return answer
-    cause = getattr(answer, "cause", answer)
-    if isinstance(cause, FacebenchError):
-        raise cause
-    lost = isinstance(answer, ray.exceptions.RayError | BrokenProcessPool)
-    said = "its worker was lost" if lost else "could not be measured"
-    raise FacebenchError(f"{subject}: {said} ({type(answer).__name__}: {answer})") from answer
+def _answers(
+    answers: Iterable[tuple[Job, Answer | Exception]], name: Callable[[Job], str]
+) -> Iterator[tuple[Job, Answer]]:
+    """The answers that there are; then the first reason why one is missing, raised.
+
+    Who fails does not stop the others: what they took hours for is kept first.
+    """
+    failed: list[tuple[Job, Exception]] = []
+    for job, answer in answers:
+        if isinstance(answer, Exception):
+            failed.append((job, answer))
+        else:
+            yield job, answer
+    for job, error in failed:
+        cause = getattr(error, "cause", error)
+        if isinstance(cause, FacebenchError):
+            raise cause
+        lost = isinstance(error, ray.exceptions.RayError | BrokenProcessPool)
+        said = "its worker was lost" if lost else "could not be measured"
+        raise FacebenchError(f"{name(job)}: {said} ({type(error).__name__}: {error})") from error
 
 
 def _plan_key(plan: AuditPlan) -> str:

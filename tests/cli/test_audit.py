@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import click
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -83,6 +84,23 @@ def test_a_run_has_one_face_of_each_subject(
         (row.subject, run.mesh_path(row.item)) for row in rows[::2]
     ]
     assert [subject for subject, *_ in auditing.faces_of(run, 1)] == ["a"]
+
+
+def test_who_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.zeros((3, 3))
+    scan = SimpleNamespace(vertices=points, triangles=np.array([[0, 1, 2]]))
+    people = [SimpleNamespace(subject=name, vertices=points, scan=scan) for name in "abc"]
+    answers = [[{"subject": "a"}], ValueError("odd"), [{"subject": "c"}]]
+    monkeypatch.setattr(auditing, "_each", lambda *_: zip(people, answers, strict=True))
+    plan = AuditPlan(load_model("embedded"), (), (), 0)
+    seen: list[str] = []
+    with pytest.raises(FacebenchError, match=r"^b: could not be measured \(ValueError: odd\)"):
+        for rows in auditing.audit_people(people, plan, 2, kept=tmp_path):
+            seen += list(rows["subject"])
+    assert seen == ["a", "c"]
+    assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["a", "c"]
 
 
 def test_rows_of_other_code_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
