@@ -129,21 +129,27 @@ def _centre(score: Score) -> Iterator[Remark]:
         yield Remark("The centre of the crop and its radius come from the scan's landmarks.")
     elif score.nose_tip_source == "label" and not math.isnan(apart):
         far = apart > NOSE_TIPS_APART_MM
-        check = ": check the label" if far else ""
+        # It is sought where the prediction was laid, so a torn one leads astray with a true label.
+        check = ": check the label, and that the prediction is a whole face" if far else ""
         yield Remark(f"The labelled nose tip is {apart:.1f} mm from the one found{check}.", far)
 
 
 def _extent(score: Score) -> Iterator[Remark]:
-    low = score.overlap < SOUND_OVERLAP
-    seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"
-    cause = ": it lies in a wrong place, or lacks parts of the face" if low else ""
-    yield Remark(f"{seen}{cause}.", low)
-    if score.completeness < COMPLETE:
+    part = score.completeness < COMPLETE
+    if part:
+        # The share behind a colon, so that a report has one row for all subjects.
         yield Remark(
-            f"The prediction shows {score.completeness:.0%} of the cropped scan; the rest is "
-            "missing and has no error: compare it only with predictions that show as much.",
+            "The prediction lacks parts of the face, or lies in a wrong place, and what is missing "
+            "has no error, so compare it only with predictions that show as much: "
+            f"{score.completeness:.0%} of the cropped scan.",
             doubtful=True,
         )
+    low = score.overlap < SOUND_OVERLAP
+    # One fact once: under most protocols the two shares are the same.
+    if not part or not low:
+        seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"
+        cause = ": it lies in a wrong place, or lacks parts of the face" if low else ""
+        yield Remark(f"{seen}{cause}.", low)
     if score.n_points < FEW_POINTS:
         yield Remark(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...bench.dataset.interface import OVERALL
 from ...bench.scoring.statistics import (
     FEWEST_SUBJECTS,
     LEVEL,
@@ -21,7 +22,7 @@ from ...bench.scoring.statistics import (
     paired_difference,
     subject_means,
 )
-from ...errors import FacebenchError
+from ...errors import FacebenchError, some
 from ..run.folder import RunFolder, RunRecord
 from ..run.items import of_scene
 from ..tables.basis import (
@@ -34,6 +35,7 @@ from ..tables.basis import (
 from ..tables.published import Published
 from ..tables.scenes import (
     COMPLETENESS_TOLERANCE,
+    TORN_BELOW,
     SceneRows,
     pools,
     scene_rows,
@@ -42,7 +44,7 @@ from ..tables.series import (
     ERROR,
     PartErrors,
     Series,
-    completeness_gap,
+    completeness_gaps,
     errors_by_part,
     read_series,
     shared_values,
@@ -71,6 +73,7 @@ class RunPair:
         wins, ties, losses: subjects of the first run; a tie is a difference within the margin.
         completeness_gap: how much more of the scans the first covers, over the shared items; a
             run that does not state it covers infinitely less, NaN where neither does.
+        unlike: items whose own gap is above `TORN_BELOW`, the widest first.
         on_common_region: whether the errors are those where both cover the scans.
     """
 
@@ -83,6 +86,7 @@ class RunPair:
     ties: int
     losses: int
     completeness_gap: float = math.nan
+    unlike: tuple[str, ...] = ()
     on_common_region: bool = False
 
     @property
@@ -350,12 +354,21 @@ def run_pairs(
     return tuple(
         RunPair(
             *(first, second, scene, difference, p_holm, *tally(ours, theirs, tie_mm, subjects)),
-            completeness_gap=completeness_gap(tables[first], tables[second], scene),
+            **_completeness(completeness_gaps(tables[first], tables[second], scene)),
         )
         for (first, second, scene), (ours, theirs, subjects), difference, p_holm in zip(
             keys, values, differences, corrected, strict=True
         )
     )
+
+
+def _completeness(gaps: Mapping[str, float]) -> dict[str, Any]:
+    """The mean of the gaps of each item, and the items whose own is wide."""
+    wide = [name for name, gap in gaps.items() if TORN_BELOW < abs(gap) < math.inf]
+    return {
+        "completeness_gap": sum(gaps.values()) / len(gaps) if gaps else math.nan,
+        "unlike": tuple(sorted(wide, key=lambda name: -abs(gaps[name]))),
+    }
 
 
 def tally(
@@ -389,12 +402,24 @@ def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
     )
     if tests < len(pairs):
         yield TOO_FEW
-    for words, excluded in (
-        ("No subject has a number in both", lambda pair: not pair.subjects),
-        (f"Not judged, {UNLIKE}:", lambda pair: pair.verdict == "unlike completeness"),
-    ):
-        scenes: dict[tuple[str, str], list[str]] = {}
-        for pair in filter(excluded, pairs):
-            scenes.setdefault((pair.first, pair.second), []).append(pair.scene)
-        for (first, second), names in scenes.items():
-            yield f"{words} {first} and {second}: {', '.join(names)}."
+    nobody = [pair for pair in pairs if not pair.subjects]
+    unlike = [pair for pair in pairs if pair.verdict == "unlike completeness"]
+    yield from _named("No subject has a number in both", nobody)
+    yield from _named(f"Not judged, {UNLIKE}:", unlike)
+    # One torn face of twenty moves the mean completeness by little, and may win its comparison.
+    for pair in pairs:
+        if pair.unlike and pair not in unlike:
+            cover = f"{pair.first} and {pair.second} cover unlike shares of the scan of"
+            where = "" if pair.scene == OVERALL else f" in {pair.scene}"
+            yield f"{cover} {some(pair.unlike)}{where}: less is not better there."
+
+
+def _named(words: str, pairs: Sequence[RunPair]) -> Iterator[str]:
+    """A sentence for every two runs, with the scenes in which it is true."""
+    scenes: dict[tuple[str, str], list[str]] = {}
+    for pair in pairs:
+        scenes.setdefault((pair.first, pair.second), []).append(pair.scene)
+    for (first, second), names in scenes.items():
+        # Of a dataset without scenes "all" would be a riddle.
+        where = "" if names == [OVERALL] else f": {', '.join(names)}"
+        yield f"{words} {first} and {second}{where}."

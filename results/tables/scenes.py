@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ...bench.dataset.interface import OVERALL
 from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval
 from ...errors import some
 from ..run.folder import RunRecord
@@ -31,6 +32,9 @@ left out is what is hard, so that the error of less face is lower."""
 
 LEAST_COMPLETENESS = 0.5
 """Of a single scan: what covers less is no face any more."""
+
+TORN_BELOW = 0.15
+"""A face that covers so much less than the run's median is named: a mean over many hides it."""
 
 NUMBERS = (
     *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),
@@ -145,10 +149,11 @@ class SceneRows:
         for row in filter(lambda row: row.measured, self.rows):
             scenes = [s for s in among if s in row.cells and self.less_complete(row, s)]
             if scenes:
-                yield (
-                    f"{row.label} is not ranked in {', '.join(scenes)}: its completeness is "
-                    f"unknown, or more than {COMPLETENESS_TOLERANCE:.0%} below the highest."
-                )
+                # Of a dataset without scenes "in all" would be a riddle.
+                where = "" if scenes == [OVERALL] else f" in {', '.join(scenes)}"
+                known = any(math.isfinite(completeness(row.cells[s])) for s in scenes)
+                why = f"over {COMPLETENESS_TOLERANCE:.0%} below the highest" if known else "unknown"
+                yield f"{row.label} is not ranked{where}: its completeness is {why}."
 
     def numbers(self) -> Table:
         """One row per method and scene, every field of the summary exactly; unknown is empty."""
@@ -259,11 +264,13 @@ def _torn_notes(series: Sequence[Series]) -> Iterable[str]:
     """Items of which little is covered: one torn face of twenty is lost in a mean."""
     for run in series:
         if "completeness" in run.subjects:
-            scored = run.subjects[run.subjects[ERROR].notna()]
-            torn = scored.loc[scored["completeness"] < LEAST_COMPLETENESS, "item"]
-            if len(torn):
-                words = f"{run.label} covers less than {LEAST_COMPLETENESS:.0%} of the scan of"
-                yield f"{words} {some(list(torn))}: an error of that part alone."
+            scored = run.subjects[run.subjects[ERROR].notna()].sort_values("completeness")
+            median = scored["completeness"].median()
+            torn = scored[scored["completeness"] < max(LEAST_COMPLETENESS, median - TORN_BELOW)]
+            pairs = zip(torn["item"], torn["completeness"], strict=True)
+            if names := [f"{item} ({share:.0%})" for item, share in pairs]:
+                words = f"{run.label} covers little of the scan of {some(names)}"
+                yield f"{words}, {median:.0%} in the median: an error of that part alone."
 
 
 def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:

@@ -178,18 +178,12 @@ def shared_values(
     )
 
 
-def completeness_gap(first: pd.DataFrame, second: pd.DataFrame, scene: str) -> float:
-    """How much more of the scans the first covers, mean over the items of a scene that both tables
-    have a number for: infinite where one alone does not state it, NaN where neither does."""
-    errors = [scene_column(table, scene) for table in (first, second)]
-    shares = [scene_column(table, scene, "completeness") for table in (first, second)]
-    both = errors[0].keys() & errors[1].keys()
-    stated = [both <= known.keys() for known in shares]
-    if not both or not any(stated):
-        return math.nan
-    if not all(stated):
-        return math.inf if stated[0] else -math.inf
-    return sum(shares[0][name] - shares[1][name] for name in both) / len(both)
+def completeness_gaps(first: pd.DataFrame, second: pd.DataFrame, scene: str) -> dict[str, float]:
+    """How much more of each scan the first covers, by the items of a scene that both tables have a
+    number for: infinite where one alone does not state it, NaN where neither does."""
+    both = scene_column(first, scene).keys() & scene_column(second, scene).keys()
+    ours, theirs = (scene_column(table, scene, "completeness") for table in (first, second))
+    return {name: ours.get(name, -math.inf) - theirs.get(name, -math.inf) for name in sorted(both)}
 
 
 def cumulative_curves(parts: Iterable[Any]) -> dict[str, NDArray[np.float64]]:

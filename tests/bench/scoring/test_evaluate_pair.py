@@ -102,6 +102,8 @@ def sound(protocol: Protocol) -> Score:
     [
         ({"converged": False}, "did not converge"),
         ({"overlap": 0.5}, "lies in a wrong place"),
+        ({"overlap": 0.5, "completeness": 0.5}, "show as much: 50% of the cropped scan."),
+        ({"completeness": 0.5}, "show as much: 50% of the cropped scan."),
         ({"scale": 1.3}, "enlarged by 30.0 % to fit: more than people differ; check its unit"),
         ({"scale": 0.8}, "reduced by 20.0 %"),
         ({"landmark_residual_mm": 14.0}, "check the landmark files"),

@@ -12,6 +12,7 @@ import pytest
 from example_runs import SCENES, example_record, example_run, keep_rows, results_of
 from rich.console import Console
 
+from facebench.bench.dataset.interface import OVERALL
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.statistics import LEVEL, Interval, PairedDifference
@@ -277,7 +278,7 @@ def test_a_lower_error_of_less_face_is_not_ranked(tmp_path: Path) -> None:
     assert best is not None and best.label == "whole"
     text = " ".join(drawn(content.table()).split())
     assert "complete 70%" in text and "complete 97%" in text
-    assert "part is not ranked in cooperative, indoor, outdoor" in text
+    assert "part is not ranked in cooperative, indoor, outdoor: its completeness is over 5%" in text
     verdicts = {pair.first: pair.verdict for pair in compare([whole, part, other]).groups[0].pairs}
     assert verdicts == {"part": "unlike completeness", "other": "higher"}
 
@@ -298,12 +299,37 @@ def test_a_run_that_does_not_state_its_completeness_is_not_ranked_against_one(
     assert {p.verdict for p in compare([silent, other]).groups[0].pairs} == {"lower"}
 
 
-def test_one_torn_face_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.31, 0.8])
+def test_one_torn_face_is_named(tmp_path: Path, share: float) -> None:
+    """Also one that is more than half there, and in a comparison that its mean lets pass."""
     run = covering(example_run(tmp_path / "a", "a", 1.6), 0.97)
     rows = results_of(run.items())
-    rows[2] = replace(rows[2], completeness=0.31)
+    rows[2] = replace(rows[2], completeness=share)
     keep_rows(run, rows)
     notes = " ".join(scene_rows(read_series([run])).notes)
-    assert f"a covers less than 50% of the scan of {rows[2].item}: an error" in notes
-    whole = covering(example_run(tmp_path / "b", "b", 1.6), 0.97)
-    assert "covers less than" not in " ".join(scene_rows(read_series([whole])).notes)
+    words = f"a covers little of the scan of {rows[2].item} ({share:.0%}), 97% in the median"
+    assert words in notes
+    whole = covering(example_run(tmp_path / "b", "b", 1.6, seed=1), 0.97)
+    assert "covers little" not in " ".join(scene_rows(read_series([whole])).notes)
+    (group,) = compare([whole, run]).groups
+    by_scene = {pair.scene: pair for pair in group.pairs}
+    pair = by_scene[rows[2].scene]
+    assert pair.unlike == (rows[2].subject,)
+    assert not any(other.unlike for other in group.pairs if other is not pair)
+    told = f"a and b cover unlike shares of the scan of {rows[2].subject} in {rows[2].scene}"
+    # Of a pair that is not judged at all this would say less.
+    assert (told in " ".join(group.notes)) == (pair.verdict != "unlike completeness")
+    assert (pair.verdict == "unlike completeness") == (share < 0.5)
+
+
+def test_a_set_without_scenes_has_none_in_its_sentences(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / name, name, 1.6, scenes=("indoor",)) for name in "ab"]
+    for run, share in zip(runs, (0.97, 0.6), strict=True):
+        run.write_record(replace(run.record(), scenes=(OVERALL,)))
+        rows = results_of(run.items())
+        keep_rows(run, [replace(row, scene=OVERALL, completeness=share) for row in rows])
+    (group,) = compare(runs).groups
+    assert "b is not ranked: its completeness is over 5% below the highest." in list(
+        group.scenes.all_notes
+    )
+    assert group.notes[-1].endswith("or does not say how much: b and a.")
