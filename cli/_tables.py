@@ -130,7 +130,12 @@ def _numbers(score: Score) -> Iterator[tuple[str, str]]:
     # Only of protocols that leave a face its size.
     if math.isfinite(score.size_error):
         yield "size error", f"{abs(score.size_error):.1%}"
+    # Without it an error of half a face reads like one of a whole; `now` overlaps wherever it is.
+    if math.isfinite(score.completeness):
+        yield "completeness", f"{score.completeness:.1%}"
     yield "overlap", f"{score.overlap:.1%}"
+    if math.isfinite(score.noise_floor_mm):
+        yield "noise floor of the scan", _mm(score.noise_floor_mm)
     yield "points", f"{score.n_points:,}"
 
 

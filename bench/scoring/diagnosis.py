@@ -92,6 +92,8 @@ def _start(score: Score) -> Iterator[Remark]:
         yield Remark("The prediction was measured where it lay.")
         return
     far = score.landmark_residual_mm > LANDMARKS_APART_MM
+    # A dense step that left their size moved them apart: the files are right.
+    far = far and not abs(score.scale / score.landmark_scale - 1) > SIZES_APART
     check = ": check the landmark files, or the place it was laid on" if far else ""
     yield Remark(
         "The prediction was registered to the scan by the landmarks of both; aligned, they are "
@@ -135,16 +137,17 @@ def _centre(score: Score) -> Iterator[Remark]:
 
 
 def _extent(score: Score) -> Iterator[Remark]:
-    part = score.completeness < COMPLETE
+    low, part = score.overlap < SOUND_OVERLAP, score.completeness < COMPLETE
     if part:
+        # `now` takes every point of the scan, also those beyond a prediction's boundary.
+        missing = "has no error" if low else "counts by its distance to what is there"
         # The share behind a colon, so that a report has one row for all subjects.
         yield Remark(
             "The prediction lacks parts of the face, or lies in a wrong place, and what is missing "
-            "has no error, so compare it only with predictions that show as much: "
+            f"{missing}, so compare it only with predictions that show as much: "
             f"{score.completeness:.0%} of the cropped scan.",
             doubtful=True,
         )
-    low = score.overlap < SOUND_OVERLAP
     # One fact once: under most protocols the two shares are the same.
     if not part or not low:
         seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"

@@ -204,8 +204,14 @@ def baseline_fault(baseline: Baseline) -> str:
     return ""
 
 
-def least_completeness(rows: pd.DataFrame, cell: SceneSummary) -> float:
-    """The lowest share of a scan that any scored prediction of a scene covers; NaN if unknown."""
+def least_completeness(rows: pd.DataFrame, cell: SceneSummary) -> tuple[str, float]:
+    """The scored item of a scene whose prediction covers the least of its scan, and the share;
+    "" and NaN where a share is unknown."""
+    unknown = "", math.nan
     if "completeness" not in rows or not math.isfinite(completeness(cell)):
-        return math.nan
-    return float(rows.loc[rows[ERROR].notna(), "completeness"].min(skipna=False))
+        return unknown
+    shares = rows.loc[rows[ERROR].notna(), ["item", "completeness"]]
+    if shares.empty or shares["completeness"].isna().any():
+        return unknown
+    least = shares.loc[shares["completeness"].idxmin()]
+    return str(least["item"]), float(least["completeness"])

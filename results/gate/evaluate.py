@@ -78,12 +78,13 @@ class Case:
     def incomplete(self, rule: Completeness, scene: str) -> str:
         """What the predictions of a scene lack of a completeness rule, or empty."""
         share = self.summary[scene].completeness
-        least = least_completeness(of_scene(self.rows, scene), self.summary[scene])
+        name, least = least_completeness(of_scene(self.rows, scene), self.summary[scene])
         # Not `<`: an unknown share is NaN, of which that is false, and the rule would be kept.
         if not share >= rule.mean:
             return f"the scans are covered by {share_text(share)}, {rule.mean:.0%} are asked for"
         if not least >= rule.each:
-            return f"one scan is covered by {share_text(least)}, {rule.each:.0%} are asked for"
+            part = f"the scan of {name}" if name else "one scan"
+            return f"{part} is covered by {share_text(least)}, {rule.each:.0%} are asked for"
         return ""
 
     @cached_property

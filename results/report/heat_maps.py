@@ -39,8 +39,8 @@ _UNKNOWN = (0.62, 0.64, 0.68)
 _LIGHT = (0.45, 0.55)
 """Ambient and frontal share of the light, so that the shape shows and colours stay readable."""
 
-HeatMap = tuple[str, str, float, str]
-"""Subject, scene, error in mm, and the picture as a data address."""
+HeatMap = tuple[str, str, float, float, str]
+"""Subject, scene, error in mm, completeness or NaN, and the picture as a data address."""
 
 
 def frontal(mesh: Mesh, reference: Array | None) -> Mesh:
@@ -96,16 +96,20 @@ def heat_maps(series: Series) -> Iterator[HeatMap]:
     scored = series.subjects[series.subjects[ERROR].notna()]
     scored = scored[item_names(scored).isin(shown)]
     rows = {
-        (name, str(row.scene)): (str(row.item), float(getattr(row, ERROR)))
+        (name, str(row.scene)): (
+            str(row.item),
+            float(getattr(row, ERROR)),
+            float(getattr(row, "completeness", math.nan)),
+        )
         for name, row in zip(item_names(scored), scored.itertuples(), strict=True)
     }
     reference = frontal_face(series)
     for key in ((name, scene) for name in shown for scene in scenes):
-        item, error_mm = rows.get(key, ("", math.nan))
+        item, error_mm, share = rows.get(key, ("", math.nan, math.nan))
         path = series.run.mesh_path(item)
         if item and path.is_file():
             mesh, errors = read_errors(path)
-            yield *key, error_mm, draw(frontal(mesh, reference), errors)
+            yield *key, error_mm, share, draw(frontal(mesh, reference), errors)
 
 
 def worst_first(subjects: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -84,9 +85,12 @@ def error_scale() -> Markup:
 
 def _subject(subject: str, maps: list[HeatMap], frames: Mapping[Key, FramePicture]) -> Markup:
     figures, rows = [], []
-    for _, scene, error_mm, picture in maps:
-        words = f"{subject}, {scene}: error {error_mm:.2f} mm"
-        caption = join(scene, void("br"), tag("strong", f"{error_mm:.2f} mm"))
+    for _, scene, error_mm, share, picture in maps:
+        # Beside the error, or a torn face would look like a good one that is drawn grey.
+        part = f"complete {share:.0%}" if math.isfinite(share) else ""
+        words = ", ".join(filter(None, (f"{subject}, {scene}: error {error_mm:.2f} mm", part)))
+        below = (void("br"), part) if part else ()
+        caption = join(scene, void("br"), tag("strong", f"{error_mm:.2f} mm"), *below)
         figures.append(zoomable(picture, words, caption))
         if (subject, scene) in frames:
             frame, number = frames[subject, scene]

@@ -60,9 +60,16 @@ def subjects_table(series: Series) -> Table:
     # Over the scenes that have a number: a failure has none to add.
     errors["mean"] = errors.mean(axis=1)
     errors = errors.sort_values("mean", ascending=False)
-    rows = ((str(name), *map(number_text, row)) for name, *row in errors.itertuples())
+    # The least of the scenes: what a torn face leaves out shows in no error.
+    shares = {scene: scene_column(series.subjects, scene, "completeness") for scene in scenes}
+    covered = pd.DataFrame(shares, dtype=float).min(axis=1).reindex(errors.index)
+    head = ["subject", *scenes, "mean"] + ["complete"] * bool(covered.notna().any())
+    rows = (
+        (str(name), *map(number_text, row), share_text(covered[name]))[: len(head)]
+        for name, *row in errors.itertuples()
+    )
     title = "Error of each subject in mm, the worst first"
-    return Table(title, ("subject", *scenes, "mean"), text_rows(list(rows)))
+    return Table(title, tuple(head), text_rows(list(rows)))
 
 
 def _mean(series: Series, scene: str, column: str) -> float:

@@ -176,6 +176,8 @@ def test_the_terminal_says_how_far_to_trust_it(
         "scan to prediction",
         "point to surface",
         "within 1 / 2 / 3 mm",
+        f"completeness {plain['completeness']:.1%}",
+        f"noise floor of the scan {plain['noise_floor_mm']:.3f} mm",
         "by the landmarks of both",
         "The alignment converged",
         "has a counterpart",

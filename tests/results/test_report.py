@@ -93,6 +93,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
     rows = results_of(run.items())
     rows[0] = replace(rows[0], note="scan: 3 invalid vertices left out")
     rows[-1] = replace(rows[-1], reason=EVIL)
+    rows = [
+        replace(row, completeness=0.43) if row.item == "subject_01/indoor" else row for row in rows
+    ]
     run.scores.write(rows)
     run.ledger.write(
         ChunkRow("subject_01/indoor", 0, True, 32, 20, 0, "broken", "cut short", 1.0, np.ones(3))
@@ -151,6 +154,15 @@ def test_the_numbers_are_the_runs(page: Page, runs: tuple[RunFolder, RunFolder])
 def test_failures_notes_and_lost_frames_are_listed(page: Page) -> None:
     for words in ("3 invalid vertices left out", "cut short", "Not scored"):
         assert words in page.text
+
+
+def test_a_torn_face_is_told_beside_its_error(page: Page) -> None:
+    """Under its map, in the table of subjects, and by name below the table of scenes."""
+    (alt,) = (str(a["alt"]) for a in page.all("img") if "subject_01, indoor" in str(a.get("alt")))
+    assert alt.endswith("mm, complete 43%") and "mm complete 43%" in page.text
+    table = page.text.split("Error of each subject in mm")[1]
+    assert "mean complete" in table and table.count("43%") == 2
+    assert "covers little of the scan of subject_01/indoor (43%)" in page.text
 
 
 def test_the_worst_subject_comes_first(page: Page, runs: tuple[RunFolder, RunFolder]) -> None:

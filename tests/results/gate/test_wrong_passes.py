@@ -336,6 +336,13 @@ def test_covering_less_never_passes(gate: Gate, name: str) -> None:
     assert gate.status is not Status.PASSED
 
 
+def test_the_torn_face_is_named(gate: Gate) -> None:
+    cover(0.97, 0.43)(gate)
+    checks = evaluate(gate.rules, gate.run, gate.baseline).checks
+    words = f"the scan of {SUBJECTS[0]}/{SCENES[0]} is covered by 43%, 50% are asked for"
+    assert words in {check.detail for check in checks}
+
+
 def test_a_baseline_of_less_face_shows_no_regression(gate: Gate) -> None:
     low = {scene: dict.fromkeys(SUBJECTS, 0.5) for scene in SCENES}
     both(cover(0.97, 0.97), change_baseline(errors_mm=low))(gate)
