@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...bench.registration.model_fit import ModelFit
+from ...bench.scoring.diagnosis import COMPLETE
 from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.evaluate import Evaluation
 from ...errors import FacebenchError
@@ -23,6 +25,7 @@ from ...recon.morphable.model import MorphableModel
 from ..report.heat_maps import SCALE_MM, error_colours, frontal, frontal_face, heat_picture
 from ..report.pictures import frame_pictures
 from ..run.items import item_names, of_scene, read_errors
+from ..tables.scenes import legend_labels
 from ..tables.series import ERROR, Series
 from .drawing import FONT_POINTS, Cell, Picture, Row, Sheet, write_figure
 
@@ -59,9 +62,11 @@ def write_pair(folder: Path, result: Evaluation) -> tuple[Path, ...]:
     errors = pair.vertex_errors
     write_ply(coloured(pair.aligned, errors), paths[1], {"error": errors.astype(np.float32)})
     title = f"{Path(result.prediction).name} on {Path(result.scan).name}"
-    number = f"{title}: mean {pair.score.mean_mm:.3f} mm, {label}"
+    score = pair.score
+    part = f"complete {score.completeness:.0%}, " if math.isfinite(score.completeness) else ""
+    number = f"{title}: mean {score.mean_mm:.3f} mm, {part}{label}"
     write_heat_map(paths[2], pair.aligned, errors, result.frontal_rotation(), number)
-    write_curve(paths[3], pair.curve, f"{title}, {label}")
+    write_curve(paths[3], pair.curve, f"{title}, {part}{label}")
     return paths
 
 
@@ -188,11 +193,11 @@ def write_curves(
     figure = Figure((width, PANEL_HEIGHT * rows + 0.35), dpi=dots, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for panel, scene in zip(panels.flat, scenes, strict=False):
-        for run, found in zip(series, curves, strict=True):
+        for run, found, label in zip(series, curves, legend_labels(series), strict=True):
             if scene in found:
                 place = run.number % len(INKS)
                 style = {"color": INKS[place], "linestyle": STROKES[place], "linewidth": 1.2}
-                panel.plot(CURVE_MM, 100 * found[scene], label=run.label, **style)
+                panel.plot(CURVE_MM, 100 * found[scene], label=label, **style)
         panel.set(xlim=(0, CURVE_MM[-1]), ylim=(0, 100), title=scene, xlabel="error, mm")
         panel.grid(color="0.9", linewidth=0.5)
         panel.tick_params(length=2)
@@ -287,7 +292,7 @@ def _spread(run: Series, scene: str, limit: int) -> dict[str, str]:
 
 def _cells(run: Series, items: Sequence[str]) -> Iterator[Cell]:
     reference = frontal_face(run)
-    errors = dict(zip(run.subjects["item"], run.subjects[ERROR], strict=True))
+    rows = run.subjects.set_index("item")
     for item in items:
         path = run.run.mesh_path(item)
         if not path.is_file():
@@ -295,7 +300,10 @@ def _cells(run: Series, items: Sequence[str]) -> Iterator[Cell]:
             continue
         mesh, distances = read_errors(path)
         face = heat_picture(frontal(mesh, reference), distances, SQUARE)
-        yield Cell(_square(face), f"{errors[item]:.2f} mm")
+        share = float(rows.loc[item].get("completeness", math.nan))
+        # Of nearly all faces it says nothing, and a column of a print is narrow.
+        part = f", complete {share:.0%}" if share < COMPLETE else ""
+        yield Cell(_square(face), f"{rows.loc[item, ERROR]:.2f} mm{part}")
 
 
 def _square(picture: Image.Image | None) -> Picture | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bench.scoring.distance import CURVE_MM
+from ..tables.scenes import legend_labels
 from ..tables.series import PartErrors, Series, scene_column
 from ..tables.table import interval_text
 from ..tables.writers import Markup, join, tag
@@ -65,7 +66,10 @@ class Axis:
 
 def legend(series: Sequence[Series]) -> Markup:
     """Which letter, dash and colour is which run."""
-    items = (tag("li", _sample(run), tag("b", run.letter), " ", run.label) for run in series)
+    items = (
+        tag("li", _sample(run), tag("b", run.letter), " ", label)
+        for run, label in zip(series, legend_labels(series), strict=True)
+    )
     return tag("ul", *items, class_="runs")
 
 

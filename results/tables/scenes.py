@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...bench.dataset.interface import OVERALL
-from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval
+from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval, mean
 from ...errors import some
 from ..run.folder import RunRecord
 from ..run.summary import SceneSummary
@@ -179,6 +179,17 @@ def scene_values(row: SceneRow, scene: str) -> dict[str, Value]:
 def completeness(cell: SceneSummary | None) -> float:
     """Mean share of the scans' region that has an error; NaN where the run does not state it."""
     return cell.completeness if cell else math.nan
+
+
+def legend_labels(series: Sequence[Series]) -> list[str]:
+    """What a picture calls its runs: of one that covers less than another the share beside its
+    label, since its curve lies higher for what it leaves out."""
+    shares = [mean([completeness(cell) for cell in run.summary.values()]) for run in series]
+    most = max(filter(math.isfinite, shares), default=math.nan)
+    return [
+        f"{run.label} (complete {share:.0%})" * (share < most - COMPLETENESS_TOLERANCE) or run.label
+        for run, share in zip(series, shares, strict=True)
+    ]
 
 
 def scene_cell(cell: SceneSummary | None, best: bool = False) -> Cell:

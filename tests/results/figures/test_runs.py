@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from example_runs import SCENES, example_run
 from PIL import Image
 
+from facebench.bench import evaluate
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.morphable.procedural.build import procedural_model
+from facebench.results.figures import errors
 from facebench.results.figures.errors import error_sheet, write_curves
 from facebench.results.tables.series import Series, read_series
 
@@ -52,6 +55,28 @@ def test_faces_stand_by_error_and_what_is_not_there_says_so(series: tuple[Series
     assert [cell.caption for cell in ours.cells] == [f"{mean:.2f} mm" for mean in means]
     assert [cell.picture is None for cell in theirs.cells] == [n != "subject_01" for n in shown]
     assert {cell.text for cell in theirs.cells} == {"", "not scored"}
+
+
+def test_a_torn_face_of_a_print_says_so(series: tuple[Series, ...]) -> None:
+    rows = series[0].subjects.copy()
+    rows["completeness"] = np.where(rows["item"] == "subject_01/indoor", 0.43, 0.97)
+    sheet = error_sheet((replace(series[0], subjects=rows), series[1]), "indoor", 4)
+    captions = dict(zip(sheet.heads[0], (c.caption for c in sheet.rows[0].cells), strict=True))
+    assert captions["subject_01"].endswith(" mm, complete 43%")
+    assert captions["subject_02"].endswith(" mm")
+
+
+def test_pictures_of_a_pair_state_its_completeness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(errors, "write_heat_map", lambda *args: titles.append(args[-1]))
+    monkeypatch.setattr(errors, "write_curve", lambda *args: titles.append(args[-1]))
+    face = procedural_model(seed=0).mesh()
+    result = evaluate(face, face)
+    errors.write_pair(tmp_path, result)
+    share = f"complete {result.score.completeness:.0%}, protocol micc"
+    assert len(titles) == 2 and all(share in title for title in titles)
 
 
 def test_a_scene_without_faces_is_told(series: tuple[Series, ...]) -> None:

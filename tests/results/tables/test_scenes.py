@@ -21,7 +21,7 @@ from facebench.results.compare import RunPair, compare, comparison_text
 from facebench.results.compare.tables import pairs_table
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.published import Published, published_results
-from facebench.results.tables.scenes import scene_rows
+from facebench.results.tables.scenes import legend_labels, scene_rows
 from facebench.results.tables.series import read_series
 from facebench.results.tables.table import Table
 from facebench.results.tables.writers import TerminalTable, csv_text, markdown
@@ -279,6 +279,8 @@ def test_a_lower_error_of_less_face_is_not_ranked(tmp_path: Path) -> None:
     text = " ".join(drawn(content.table()).split())
     assert "complete 70%" in text and "complete 97%" in text
     assert "part is not ranked in cooperative, indoor, outdoor: its completeness is over 5%" in text
+    labels = legend_labels(read_series([part, whole, other]))
+    assert labels == ["part (complete 70%)", "whole", "other"]
     verdicts = {pair.first: pair.verdict for pair in compare([whole, part, other]).groups[0].pairs}
     assert verdicts == {"part": "unlike completeness", "other": "higher"}
 
