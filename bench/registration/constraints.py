@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ..surface.triangles import Float64Array, IndexArray
-from .deformation import FLATNESS, SparseMatrix
+from .deformation import FLATNESS, SparseMatrix, sparse_rows
 from .even_points import EvenPoints
 
 # Standard deviations in the median absolute value of normally distributed residuals.
@@ -34,14 +33,14 @@ class PlaneConstraints:
     """Point-to-plane constraints: points of the prediction and the planes they are drawn to.
 
     Attributes:
-        basis: (N, M) of the points' displacements, as many nodes in each row.
+        rows: (N,) of the points in the basis of their displacements, see `Assembly`.
         points: (N, 3) before the deformation.
         targets, normals: (N, 3) of the planes.
         residuals: (N,) signed distance of the deformed points to the planes.
         weights: (N,) of the overlap region, times the area that each point stands for, in cells.
     """
 
-    basis: SparseMatrix
+    rows: IndexArray
     points: Float64Array
     targets: Float64Array
     normals: Float64Array
@@ -52,14 +51,14 @@ class PlaneConstraints:
         """The weights (N,), less where the residual is large."""
         return self.weights * robust_factor(self.residuals, noise)
 
-    def normal_equations(self, noise: float) -> tuple[Float64Array, Float64Array]:
-        """Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z."""
+    def forms(self, noise: float) -> tuple[Float64Array, Float64Array]:
+        """Quadratic forms (N, 3, 3) and right-hand sides (N, 3) of the points' displacements."""
         weights = (self.robust_weights(noise) / noise**2)[:, None]
         forms = weights[..., None] * self.normals[:, :, None] * self.normals[:, None]
         # From the undeformed points: the unknowns are whole displacements, not increments, so that
         # the field's energy is that of the deformation.
         offset = ((self.targets - self.points) * self.normals).sum(1)[:, None]
-        return assemble(self.basis, forms, weights * offset * self.normals)
+        return forms, weights * offset * self.normals
 
 
 class NormalField:
@@ -85,14 +84,10 @@ class NormalField:
         near, weights = _around(self.places, centres, normals, cells.areas)
         self.known = (weights > 0).sum(1) >= LEAST_CELLS
         offsets = (centres[near] - self.places[:, None]) / SMOOTH_MM
-        fits = _linear_fits(offsets, weights, self.known)
-        rows = np.repeat(np.arange(len(near)), near.shape[1])
-        shape = len(near), len(centres)
-        self._fit: SparseMatrix = sparse.csr_matrix(
-            (fits[:, 0].ravel(), (rows, near.ravel())), shape
-        )
-        self.normals = self.smooth(normals)
-        self.turns = np.einsum("kbn,kna->kab", fits[:, 1:], normals[near]) / SMOOTH_MM
+        shares, values = _linear_fits(offsets, weights, self.known, normals[near])
+        self._fit = sparse_rows(near, shares, len(centres))
+        self.normals = values[:, 0]
+        self.turns = values[:, 1:].transpose(0, 2, 1) / SMOOTH_MM
 
     @cached_property
     def tree(self) -> Any:
@@ -120,34 +115,39 @@ def _around(
 
 
 def _linear_fits(
-    offsets: Float64Array, shares: Float64Array, known: NDArray[np.bool_]
-) -> Float64Array:
-    """Of values at offsets (K, N, 3), weighted: factors (K, 4, N) that make the value and the
-    slopes at the middle of them."""
+    offsets: Float64Array, shares: Float64Array, known: NDArray[np.bool_], values: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Linear functions fitted to values (K, N, 3) at offsets (K, N, 3), by shares (K, N).
+
+    Returns:
+        Factors (K, N) that make the function at the middle of any values; and of these ones the
+        function (K, 4, 3): what it is at the middle, and its slopes.
+    """
     terms = np.concatenate([np.ones((*shares.shape, 1)), offsets], axis=2)
-    moments = np.einsum("kn,kni,knj->kij", shares, terms, terms)
+    weighted = (terms * shares[..., None]).transpose(0, 2, 1)
+    moments = weighted @ terms
     # Cells in a plane leave the slope across it open: damp it towards none.
     moments[:, [1, 2, 3], [1, 2, 3]] += FLATNESS * shares.sum(1)[:, None]
     moments[~known] = np.eye(4)
-    return np.linalg.solve(moments, np.einsum("kn,kni->kin", shares, terms))
+    at_middle = np.broadcast_to(np.eye(4)[:, :1], (len(shares), 4, 1))
+    solved = np.linalg.solve(moments, np.concatenate([at_middle, weighted @ values], axis=2))
+    return (solved[:, None, :, 0] @ weighted)[:, 0], solved[:, :, 1:]
 
 
-def normal_equations(
-    basis: SparseMatrix,
+def turning_forms(
     moved: Float64Array,
     normals: Float64Array,
     planes: PlaneConstraints,
     scan: NormalField,
     least_rad: float,
 ) -> tuple[Float64Array, Float64Array]:
-    """What turned normals tell of the motion along the surface, as `PlaneConstraints` give theirs.
+    """What turned normals tell of the motion along the surface, as `PlaneConstraints.forms`.
 
     A point that moves by t along the scan comes to the normal n + S t. The motion is sought that
     gives each point the normal it has on the prediction: S t = n' − n. Where the scan is flat S is
     none, and so is what is told; where normals differ by much it is no matter of place.
 
     Args:
-        basis: (N, M) of the points' displacements.
         moved: (N, 3) by which they are displaced now.
         normals: (N, 3) smoothed, of the deformed prediction.
         planes: of the same points: where they lie on the scan now.
@@ -172,35 +172,49 @@ def normal_equations(
     # The unknowns are whole displacements: what the points have moved already is added.
     wanted = differences + np.einsum("nab,nb->na", turns, moved)
     forms = weights[:, None, None] * (turns @ turns)
-    return assemble(basis, forms, weights[:, None] * np.einsum("nab,nb->na", turns, wanted))
+    return forms, weights[:, None] * np.einsum("nab,nb->na", turns, wanted)
 
 
-def assemble(
-    basis: SparseMatrix, forms: Float64Array, right: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    """Quadratic forms of points' displacements as those of the nodes'.
+class Assembly:
+    """Makes quadratic forms of points' displacements those of the nodes'.
 
     Args:
-        basis: (N, M), as many nodes in each row.
-        forms: (N, 3, 3), symmetric.
-        right: (N, 3).
-
-    Returns:
-        Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z.
+        basis: (N, M) of the points' displacements, as many nodes in each row.
     """
-    count = basis.shape[1]
-    # Each row has as many nodes, so that all their products go into place in one sum: six times as
-    # fast as sparse matrices, which find out anew each time where everything belongs.
-    nodes = basis.indices.reshape(len(forms), -1).astype(np.int64)
-    shares = basis.data.reshape(nodes.shape)
-    place = (nodes[:, :, None] * count + nodes[:, None, :]).ravel()
-    products = shares[:, :, None] * shares[:, None, :]
-    matrix = np.empty((3, count, 3, count))
-    for a in range(3):
-        for b in range(a, 3):
-            block = np.bincount(place, (products * forms[:, a, b, None, None]).ravel(), count**2)
-            matrix[a, :, b] = matrix[b, :, a] = block.reshape(count, count)
-    return matrix.reshape(3 * count, 3 * count), np.asarray((basis.T @ right).T.ravel())
+
+    def __init__(self, basis: SparseMatrix) -> None:
+        self.basis = basis
+        points, count = basis.shape
+        nodes = basis.indices.reshape(points, -1).astype(np.int64)
+        shares = basis.data.reshape(nodes.shape)
+        first, second = np.triu_indices(nodes.shape[1])
+        products = shares[:, first] * shares[:, second] * np.where(first == second, 0.5, 1.0)
+        # Once for all steps: where the products of each point's nodes belong does not change. Of
+        # two nodes once: the transpose has the other half.
+        place = nodes[:, first] * count + nodes[:, second]
+        self._sums = sparse_rows(place, products, count**2).T.tocsr()
+
+    def __call__(
+        self, rows: IndexArray, forms: Float64Array, right: Float64Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Matrix (3M, 3M) and right-hand side (3M,), all x before all y before all z.
+
+        Args:
+            rows: (K,) of the basis, any of them several times.
+            forms: (K, 3, 3), symmetric.
+            right: (K, 3).
+        """
+        points, count = self.basis.shape
+        pairs = np.stack(np.triu_indices(3), axis=1)
+        terms = np.concatenate([forms[:, *pairs.T], right], axis=1)
+        at_rows = np.stack([np.bincount(rows, column, points) for column in terms.T], axis=1)
+        blocks = self._sums @ at_rows[:, : len(pairs)]
+        matrix = np.empty((3, count, 3, count))
+        for (a, b), block in zip(pairs, blocks.T, strict=True):
+            half = block.reshape(count, count)
+            matrix[a, :, b] = matrix[b, :, a] = half + half.T
+        right = self.basis.T @ at_rows[:, len(pairs) :]
+        return matrix.reshape(3 * count, 3 * count), np.asarray(right.T.ravel())
 
 
 def robust_factor(residuals: Float64Array, noise: float) -> Float64Array:

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
-from ..surface.triangles import Float64Array, IndexArray
+from ..surface.triangles import Float64Array, IndexArray, cross_rows, dot_rows
 
 N_BLENDED = 8  # Nodes whose displacements a point takes its own from.
 N_ROUND = 12  # Nodes around a node that its displacement is compared with.
@@ -119,7 +119,7 @@ def _precision(nodes: Float64Array, spacing_mm: float, range_mm: float) -> Spars
     weights = _affine_weights(neighbours, distances, nodes, nodes)
     # The mean over a ring less the middle is Δu times a quarter of the ring's mean square radius
     # (the mean value property of harmonic functions, one order on).
-    squared = _rows(neighbours[:, :-1], distances[:, :-1] ** 2, len(nodes))
+    squared = sparse_rows(neighbours[:, :-1], distances[:, :-1] ** 2, len(nodes))
     square: Float64Array = np.asarray(abs(weights).multiply(squared).sum(1))
     unlike = sparse.identity(len(nodes)) - weights
     # The area of a node, spacing², is the mass matrix; 4 π κ² makes the variance 1.
@@ -147,17 +147,22 @@ def _affine_weights(
     # A smooth weight: with a jump where a neighbour leaves, so would the displacements jump.
     near = ((1 - (distances / size) ** 2) ** 2)[:, :-1]
     index = neighbours[:, :-1]
-    offsets = (nodes[index] - points[:, None]) / size[:, :, None]
-    terms = np.concatenate([np.ones((*index.shape, 1)), offsets], axis=2)
-    moments = np.einsum("nk,nki,nkj->nij", near, terms, terms)
+    offsets = (nodes.take(index, axis=0) - points[:, None]) / size[:, :, None]
+    weighted = (offsets * near[..., None]).transpose(0, 2, 1)
+    total, first, second = near.sum(1), (near[:, None] @ offsets)[:, 0].T, weighted @ offsets
     # Neighbours in a plane leave the slope across it open: damp it towards none.
-    moments[:, [1, 2, 3], [1, 2, 3]] += FLATNESS * near.sum(1)[:, None]
-    at_point = np.broadcast_to(np.eye(4)[0], (len(points), 4))[..., None]
-    solved = np.linalg.solve(moments, at_point)[..., 0]
-    return _rows(index, np.einsum("nk,nki,ni->nk", near, terms, solved), len(nodes))
+    second[:, [0, 1, 2], [0, 1, 2]] += FLATNESS * total[:, None]
+    # The first row of the inverse of the moments, of which `second` is all but the first row and
+    # column: by Schur's complement and the cofactors, many times as fast as solving each.
+    rows = np.ascontiguousarray(second.transpose(1, 2, 0))
+    cofactors = np.stack([cross_rows(rows[axis - 2], rows[axis - 1]) for axis in range(3)])
+    slope = dot_rows(cofactors, first[:, None]) / dot_rows(rows[0], cofactors[0])
+    shares = near * (1 - (slope.T[:, None] @ offsets.transpose(0, 2, 1))[:, 0])
+    shares /= (total - dot_rows(slope, first))[:, None]
+    return sparse_rows(index, shares, len(nodes))
 
 
-def _rows(index: IndexArray, values: Float64Array, width: int) -> SparseMatrix:
+def sparse_rows(index: IndexArray, values: Float64Array, width: int) -> SparseMatrix:
     """The sparse matrix (N, width) that has values (N, K) at columns (N, K)."""
     starts: Any = np.arange(len(index) + 1) * index.shape[1]
     return sparse.csr_matrix((values.ravel(), index.ravel(), starts), (len(index), width))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ..surface.region import Sphere
 from ..surface.similarity import Similarity
 from ..surface.surface import Surface
-from ..surface.triangles import Float64Array, IndexArray, unit
-from .deformation import SmoothField
+from ..surface.triangles import Float64Array, cross, unit
+from .deformation import SmoothField, sparse_rows
 
 # Of a cell's side squared: what sees less of the surface than this sees the end of it only.
 LEAST_SHARE = 0.02
@@ -91,15 +91,15 @@ def _sums_at_corners(
     # From the frame's origin: the grid stays where it is whatever part of a surface is in it.
     low = np.floor(places.min(0)).astype(np.int64)
     cell = np.floor(places).astype(np.int64)
-    within = places - cell
+    within = (places - cell).T
     sizes = tuple(cell.max(0) - low + 2)
-    sums = np.zeros((values.shape[1], int(np.prod(sizes))))
-    for corner in product((0, 1), repeat=3):
-        seen = np.where(corner, within, 1 - within).prod(1) * areas
-        index: IndexArray = np.ravel_multi_index(tuple((cell - low + corner).T), sizes)
-        for row, column in zip(sums, values.T, strict=True):
-            row += np.bincount(index, seen * column, len(row))
-    return sums
+    corners = np.array(list(product((0, 1), repeat=3)))
+    first = np.ravel_multi_index(tuple((cell - low).T), sizes)
+    index = first[:, None] + np.ravel_multi_index(tuple(corners.T), sizes)
+    tents = np.stack([1 - within, within])
+    seen = [tents[i, 0] * tents[j, 1] * tents[k, 2] * areas for i, j, k in corners]
+    shares = sparse_rows(index, np.stack(seen, axis=1), int(np.prod(sizes)))
+    return np.asarray((shares.T @ values).T)
 
 
 def even_nodes(
@@ -143,15 +143,13 @@ class CarriedPoints:
         across = np.abs(frame.turn(points.normals)).argmin(1)
         first = unit(np.cross(points.normals, frame.rotation[across]))
         self._along = first, np.cross(points.normals, first)
-        self._slopes = [
-            (field.basis(points.positions + STEP_MM * along) - self.basis) / STEP_MM
-            for along in self._along
-        ]
+        self._ahead = [field.basis(points.positions + STEP_MM * along) for along in self._along]
 
     def moved(self, displacement: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Positions and unit normals (K, 3) under displacements (M, 3) of the nodes."""
+        moved = self.basis @ displacement
         first, second = (
-            along + slope @ displacement
-            for along, slope in zip(self._along, self._slopes, strict=True)
+            along + (ahead @ displacement - moved) / STEP_MM
+            for along, ahead in zip(self._along, self._ahead, strict=True)
         )
-        return self.points.positions + self.basis @ displacement, unit(np.cross(first, second))
+        return self.points.positions + moved, unit(cross(first, second))

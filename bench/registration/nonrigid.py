@@ -50,23 +50,26 @@ def counterparts(
     """What corresponds once the prediction is deformed, see `correspond`."""
     prediction, scan = found.system.prediction, found.system.scan
     vertices = found.system.deform(found.displacement)
-    closest = scan.closest(vertices)
     reach = min(intersection.max_distance_mm, found.system.settings.max_residual_mm)
-    normals = vertex_normals(vertices, prediction.triangles)
+    # What did not take part lies where it was, and its closest point is no corresponding one; of
+    # what lies out of reach of the crop none is in it.
+    near = found.system.near
+    near = near[Sphere(crop.centre, crop.radius_mm + reach).holds(vertices[near])]
+    closest = scan.closest(vertices[near])
+    normals = vertex_normals(vertices, prediction.triangles)[near]
     weights = replace(intersection, max_distance_mm=reach).weights(normals, closest)
-    # What did not take part lies where it was: its closest point is no corresponding one.
-    weights = weights * found.system.is_near * crop.holds(closest.position)
-    offset = prediction.vertices - closest.position
+    weights = weights * crop.holds(closest.position)
+    own = prediction.vertices[near]
     return Correspondences(
-        prediction.vertices,
+        own,
         closest.position,
         closest.normal,
-        np.linalg.norm(offset, axis=1),
+        np.linalg.norm(own - closest.position, axis=1),
         weights,
-        prediction.areas,
+        prediction.areas[near],
         normals,
         weights > 0,
-    )
+    ).scatter(prediction.areas, near)
 
 
 def register_nonrigidly(
@@ -82,7 +85,7 @@ def register_nonrigidly(
 
     Points of each surface are constrained to the other's tangent planes, weighted by area, by the
     overlap region and by how well they fit (Geman and McClure). Of the motion along the surface
-    normals tell where it bends (`constraints.normal_equations`); what is left open is what a random
+    normals tell where it bends (`constraints.turning_forms`); what is left open is what a random
     field of one size and range in all directions most likely does. Its size is taken from the
     distances before the deformation: a good prediction is not bent by as much as a poor one. The
     noise is taken from the distances that remain in each step, so that the stiffness falls by

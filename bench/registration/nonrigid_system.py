@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, sparse
 from scipy.spatial import cKDTree
 
 from ...errors import FacebenchError
 from ..surface.overlap import NoOverlapError
 from ..surface.region import OverlapRegion, Sphere
 from ..surface.surface import ClosestPoints, Surface
-from ..surface.triangles import Float64Array, unit
-from .constraints import NormalField, PlaneConstraints, normal_equations, robust_spread
+from ..surface.triangles import Float64Array, IndexArray, dot, unit
+from .constraints import Assembly, NormalField, PlaneConstraints, robust_spread, turning_forms
 from .deformation import SmoothField, SparseMatrix
 from .even_points import CarriedPoints, EvenPoints, even_nodes, even_points
 
@@ -136,6 +135,8 @@ class System:
         points = even_points(prediction, widened, frame, settings.data_mm)
         self.searched = CarriedPoints(dense, self.field, frame)
         self.constrained = CarriedPoints(points, self.field, frame)
+        both = sparse.vstack([self.constrained.basis, self.searched.basis], format="csr")
+        self._assembly = Assembly(both)
         self.spread_mm = _prior_spread(points, scan, crop, intersection)
         if landmarks is not None:
             # Skin that slid within itself leaves no distance to the planes: landmarks alone show
@@ -153,13 +154,6 @@ class System:
             # What lies around the crop bends its edge as the prediction's does.
             around = even_points(scan, widened, frame, settings.search_mm)
             self.normals = NormalField(around), NormalField(dense, points.positions)
-
-    @property
-    def is_near(self) -> NDArray[np.bool_]:
-        """Which of the prediction's vertices (V,) take part."""
-        is_near = np.zeros(len(self.prediction.vertices), bool)
-        is_near[self.near] = True
-        return is_near
 
     @cached_property
     def near_basis(self) -> SparseMatrix:
@@ -180,12 +174,14 @@ class System:
             steps: that it took to come there.
         """
         sides, noise, normals = self._constraints(displacement)
-        matrix, right_hand_side = self._of_planes(sides, noise)
+        terms = [(side.rows, *side.forms(noise)) for side in sides]
         if self.normals is not None:
-            more, more_right = self._turned(*self.normals, sides[0], displacement, normals)
-            matrix, right_hand_side = matrix + more, right_hand_side + more_right
+            turned = self._turned(*self.normals, sides[0], displacement, normals)
+            terms.append((sides[0].rows, *turned))
+        matrix, right_hand_side = self._equations(terms)
         # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
-        updated = linalg.solve(matrix, right_hand_side, assume_a="pos", overwrite_a=True)
+        factor = linalg.cho_factor(matrix.T, lower=True, overwrite_a=True)
+        updated = linalg.cho_solve(factor, right_hand_side)
         updated = updated.reshape(3, -1).T
         motions = self.constrained.basis @ (updated - displacement)
         moved = _root_mean_square(np.linalg.norm(motions, axis=1), sides[0].robust_weights(noise))
@@ -199,7 +195,7 @@ class System:
         z, mm⁻²: the prior's, and what the planes tell that displacements (M, 3) lead to."""
         # Without the normals: a person's own folds turn them too, and how far is not known.
         sides, noise, _ = self._constraints(displacement)
-        return self._of_planes(sides, noise)[0]
+        return self._equations([(side.rows, *side.forms(noise)) for side in sides])[0]
 
     def _constraints(
         self, displacement: Float64Array
@@ -215,17 +211,15 @@ class System:
         weights = np.concatenate([side.weights for side in sides])
         return sides, self._noise(residuals, weights), normals
 
-    def _of_planes(
-        self, sides: tuple[PlaneConstraints, PlaneConstraints], noise: float
+    def _equations(
+        self, terms: list[tuple[IndexArray, Float64Array, Float64Array]]
     ) -> tuple[Float64Array, Float64Array]:
-        """The system of the prior, the landmarks and the planes."""
-        # The prior and the landmarks first; both directions add to one system, so that neither
-        # surface's holes leave a part of the face without a constraint.
-        matrix, right_hand_side = self.fixed
-        for side in sides:
-            more, more_right = side.normal_equations(noise)
-            matrix, right_hand_side = matrix + more, right_hand_side + more_right
-        return matrix, right_hand_side
+        """The system of the prior, the landmarks and what points tell: rows and forms of each."""
+        # Both directions add to one system, so that neither surface's holes leave a part of the
+        # face without a constraint.
+        matrix, right_hand_side = self._assembly(*map(np.concatenate, zip(*terms, strict=True)))
+        matrix += self.fixed[0]
+        return matrix, right_hand_side + self.fixed[1]
 
     def _turned(
         self,
@@ -239,9 +233,7 @@ class System:
         moved, least = self.constrained.basis @ displacement, self.settings.normal_rad
         assert least is not None
         seen = replace(planes, weights=planes.weights * own.known)
-        return normal_equations(
-            self.constrained.basis, moved, own.smooth(normals), seen, scan, least
-        )
+        return turning_forms(moved, own.smooth(normals), seen, scan, least)
 
     def _noise(self, residuals: Float64Array, weights: Float64Array) -> float:
         """Larger than the robust spread of the residuals (N,), which few outliers change."""
@@ -260,9 +252,9 @@ class System:
         weights = self._counts(points) * _inlier_weights(
             normals, closest, self.intersection, self.crop
         )
-        residuals = ((moved - closest.position) * closest.normal).sum(1)
+        residuals = dot(moved - closest.position, closest.normal)
         return PlaneConstraints(
-            self.constrained.basis,
+            np.arange(len(moved)),
             points.positions,
             closest.position,
             closest.normal,
@@ -285,7 +277,8 @@ class System:
         # be one of the cheek.
         own = np.concatenate([moved, NORMAL_MM * normals], axis=1)
         theirs = np.concatenate([targets, NORMAL_MM * planes], axis=1)
-        away, found = (np.asarray(each) for each in cKDTree(own).query(theirs, N_FOUND + 1))
+        tree = cKDTree(own, balanced_tree=False)  # Asked once: balance costs more than it saves.
+        away, found = (np.asarray(each) for each in tree.query(theirs, N_FOUND + 1))
         # The less of one the nearer the next: with a jump between them the steps would go round in
         # a circle.
         shares = (1 - (away[:, :-1] / away[:, -1:].clip(LEAST)) ** 2).clip(LEAST) ** 2
@@ -305,11 +298,11 @@ class System:
         between = unit(planes + normals[index])
         counts = self._counts(points)[row] * shares
         return PlaneConstraints(
-            self.searched.basis[index],
+            len(self.constrained.points.areas) + index,
             self.searched.points.positions[index],
             targets,
             between,
-            (offset * between).sum(1),
+            dot(offset, between),
             counts * self.intersection.weights(planes, match),
         )
 
@@ -335,7 +328,7 @@ def _prior_spread(
     weights = points.areas * _inlier_weights(points.normals, closest, intersection, crop)
     if (weights > 0).sum() < MIN_POINTS:
         raise NoOverlapError
-    distances = ((points.positions - closest.position) * closest.normal).sum(1)
+    distances = dot(points.positions - closest.position, closest.normal)
     return max(LEAST_SPREAD_MM, _root_mean_square(distances, weights))
 
 

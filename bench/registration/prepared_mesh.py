@@ -124,8 +124,17 @@ class PreparedMesh:
 
     def transform(self, transform: Similarity) -> PreparedMesh:
         """The mesh after a similarity, without its landmarks."""
-        vertices = transform.apply(np.asarray(self.mesh.vertices, np.float64))
-        return replace(self, mesh=replace(self.mesh, vertices=vertices), landmarks=None)
+        before = np.asarray(self.mesh.vertices, np.float64)
+        mesh = replace(self.mesh, vertices=transform.apply(before))
+        moved = replace(self, mesh=mesh, landmarks=None)
+        longest = self.points.longest_edge_mm * min(1.0, 1 / transform.scale)
+        triangles = np.asarray(self.mesh.triangles, np.int64)
+        if "surface" in self.__dict__ and refine(before, triangles, longest)[0] is before:
+            # Where no edge is halved in either size the surface is the same: do not build it twice.
+            surface = moved.__dict__["surface"] = self.surface.moved(transform)
+            if self.points.weights == "count":
+                surface.areas = self.surface.areas
+        return moved
 
     def within(self, sphere: Sphere) -> PreparedMesh:
         """The part whose triangles lie in a sphere; the whole where none does."""

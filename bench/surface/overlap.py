@@ -11,7 +11,7 @@ from ...errors import FacebenchError
 from .region import COVERED, OverlapRegion, Sphere
 from .similarity import Similarity
 from .surface import Surface
-from .triangles import Float64Array, IndexArray
+from .triangles import Float64Array, IndexArray, lengths_of_rows
 
 
 class NoOverlapError(FacebenchError):
@@ -159,7 +159,7 @@ def within_reach(
         margin_mm: how far each may still move.
     """
     reach = crop.radius_mm + intersection.max_distance_mm + margin_mm
-    away = np.linalg.norm(transform.apply(prediction.vertices) - crop.centre, axis=1)
+    away = lengths_of_rows((transform.apply(prediction.vertices) - crop.centre).T)
     return np.flatnonzero(away <= reach)
 
 

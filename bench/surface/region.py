@@ -47,9 +47,9 @@ class Sphere:
 
     def holds(self, points: Float64Array) -> NDArray[np.bool_]:
         """Which of the points (N, 3) lie in the sphere."""
-        import numpy as np
+        from .triangles import lengths_of_rows
 
-        return np.asarray(np.linalg.norm(points - self.centre, axis=1) <= self.radius_mm)
+        return lengths_of_rows((points - self.centre).T) <= self.radius_mm
 
     def vertices_of(self, scan: Surface) -> IndexArray:
         """The scan's vertices in the sphere.
@@ -69,11 +69,13 @@ class Sphere:
         """1 for points (N, 3) in the sphere, falling to 0 over the last millimetres of it."""
         import numpy as np
 
+        from .triangles import lengths_of_rows
+
         if math.isinf(self.radius_mm):
             return np.ones(len(points))
         if fade_mm == 0:
             return self.holds(points).astype(np.float64)
-        depth = self.radius_mm - np.linalg.norm(points - self.centre, axis=1)
+        depth = self.radius_mm - lengths_of_rows((points - self.centre).T)
         return np.asarray(np.clip(depth / fade_mm, 0.0, 1.0))
 
 
@@ -114,8 +116,10 @@ class OverlapRegion:
         leaves the overlap region; a weight that jumped there would let points enter and leave in
         turn, and no alignment would ever end.
         """
+        from .triangles import dot
+
         nearness = (1 - (closest.distance / self.max_distance_mm) ** 2).clip(0.0, 1.0) ** 2
-        weights: Float64Array = nearness * self._facing((normals * closest.normal).sum(1))
+        weights: Float64Array = nearness * self._facing(dot(normals, closest.normal))
         if self.boundary == "counted":
             return weights
         if closest.to_boundary is None:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...errors import FacebenchError
-from .triangles import Float64Array, cross
+from .triangles import Float64Array, cross, dot
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def step_jacobian(arms: Float64Array, normals: Float64Array) -> Float64Array:
         arms: (…, 3), points less the centre.
         normals: (…, 3).
     """
-    along = (arms * normals).sum(-1, keepdims=True)
+    along = dot(arms, normals)[..., None]
     return np.concatenate([cross(arms, normals), normals, along], axis=-1)
 
 

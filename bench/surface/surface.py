@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -213,6 +214,23 @@ class Surface:
         joined = vertices.copy()
         joined[used] = places[self.vertex_of[used]]
         return joined
+
+    def moved(self, transform: Similarity) -> Surface:
+        """The surface after a similarity: its vertices and triangles in the same order."""
+        surface, back = copy(self), transform.inverse()
+        surface.vertices = transform.apply(self.vertices)
+        surface.local = self.local * transform.scale
+        surface.normals = transform.turn(self.normals)
+        surface._face_normals = transform.turn(self._face_normals)
+        surface.areas = self.areas * transform.scale**2
+        rigid = self.frame.after(back)
+        surface.frame = Similarity(1.0, rigid.rotation, rigid.translation * transform.scale)
+        for place_dependent in ("corners", "_boundary", "_facets"):
+            surface.__dict__.pop(place_dependent, None)
+        if "_scene" in self.__dict__:
+            # In the own frame it is the same but for the size: do not build it twice.
+            surface.__dict__["_to_scene"] = self._to_scene / transform.scale
+        return surface
 
     @cached_property
     def corners(self) -> Float64Array:

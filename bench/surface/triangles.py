@@ -184,6 +184,11 @@ def dot_rows(a: Float64Array, b: Float64Array) -> Float64Array:
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
+def dot(a: Float64Array, b: Float64Array) -> Float64Array:
+    """Scalar products (…) of vectors (…, 3): `(a * b).sum(-1)` to the last bit, and faster."""
+    return dot_rows(np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0))
+
+
 def lengths_of_rows(vectors: Float64Array) -> Float64Array:
     """Lengths (N,) of vectors whose x, y and z are rows (3, N)."""
     return np.asarray(np.sqrt(dot_rows(vectors, vectors)))

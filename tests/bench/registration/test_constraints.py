@@ -9,11 +9,12 @@ from scipy import sparse
 
 from facebench.bench.registration.constraints import (
     OUTLIER,
+    Assembly,
     NormalField,
     PlaneConstraints,
-    normal_equations,
     robust_factor,
     robust_spread,
+    turning_forms,
 )
 from facebench.bench.registration.even_points import EvenPoints, even_points
 from facebench.bench.surface.region import Sphere
@@ -85,9 +86,10 @@ def test_a_turned_normal_is_found_further_along_the_sphere() -> None:
     outward = smoothed / np.linalg.norm(smoothed, axis=1)[:, None]
     turned = np.cross(outward, [0.0, 0.0, 0.02])
     # Each point has a node of its own, and none has moved yet.
-    basis, still = sparse.identity(count, format="csr"), np.zeros((count, 3))
-    planes = PlaneConstraints(basis, places, places, outward, np.zeros(count), np.ones(count))
-    matrix, right = normal_equations(basis, still, smoothed + turned, planes, field, 1.0)
+    rows, still = np.arange(count), np.zeros((count, 3))
+    planes = PlaneConstraints(rows, places, places, outward, np.zeros(count), np.ones(count))
+    forms = turning_forms(still, smoothed + turned, planes, field, 1.0)
+    matrix, right = Assembly(sparse.identity(count, format="csr"))(rows, *forms)
     moved = np.linalg.lstsq(matrix, right, rcond=1e-6)[0].reshape(3, -1).T
     np.testing.assert_allclose(moved, RADIUS * turned, atol=0.06 * RADIUS * 0.02)
 
@@ -108,15 +110,15 @@ def test_outliers_and_what_has_no_weight_change_the_spread_little() -> None:
 
 
 def test_normal_equations_are_those_of_weighted_least_squares() -> None:
-    """Against a dense solution, point by point and axis by axis."""
+    """Against a dense solution, point by point and axis by axis; points may share a row."""
     rng = np.random.default_rng(2)
-    basis, points, targets = rng.random((30, 4)), rng.random((30, 3)), rng.random((30, 3))
-    normals = rng.standard_normal((30, 3))
+    basis, points, targets = rng.random((20, 4)), rng.random((30, 3)), rng.random((30, 3))
+    normals, shared = rng.standard_normal((30, 3)), rng.integers(0, 20, 30)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     residuals, weights = rng.standard_normal(30), rng.random(30)
-    pulls = PlaneConstraints(sparse.csr_matrix(basis), points, targets, normals, residuals, weights)
-    matrix, right = pulls.normal_equations(0.8)
-    rows = np.einsum("nc,nm->ncm", normals, basis).reshape(30, 12)
+    pulls = PlaneConstraints(shared, points, targets, normals, residuals, weights)
+    matrix, right = Assembly(sparse.csr_matrix(basis))(shared, *pulls.forms(0.8))
+    rows = np.einsum("nc,nm->ncm", normals, basis[shared]).reshape(30, 12)
     trust = weights / (1 + (residuals / (OUTLIER * 0.8)) ** 2) ** 2
     wanted = ((targets - points) * normals).sum(1)
     np.testing.assert_allclose(matrix, rows.T @ (rows * trust[:, None]) / 0.8**2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facebench.bench.landmarks import MEAN_SEVEN_MM, SEVEN, Landmarks
-from facebench.bench.protocol.record import preset
+from facebench.bench.protocol.record import Points, preset
 from facebench.bench.registration.prepared_mesh import PreparedMesh
 from facebench.bench.scoring.register import crop_sphere, seven_sphere
 from facebench.bench.surface.similarity import Similarity
@@ -37,6 +37,19 @@ def test_the_sphere_moves_with_the_face(any_pose) -> None:
     )
     np.testing.assert_allclose(second.centre, pose.apply(first.centre[None])[0])
     assert second.radius_mm == pytest.approx(1.1 * first.radius_mm)
+
+
+def test_a_mesh_made_larger_has_its_edges_halved_at_the_new_size(any_pose, face: Mesh) -> None:
+    edges = np.linalg.norm(np.diff(face.vertices[face.triangles[:, :2]], axis=1), axis=2)
+    longest = Points(longest_edge_mm=5 * float(np.median(edges)))
+    side = PreparedMesh(face, None, longest)
+    assert len(side.surface.vertices) == len(face.vertices)
+    for scale, finer in ((1.0, False), (10.0, True)):
+        moved = side.transform(any_pose(1, scale))
+        anew = PreparedMesh(moved.mesh, None, longest).surface
+        assert (len(anew.vertices) > len(face.vertices)) == finer
+        np.testing.assert_allclose(moved.surface.vertices, anew.vertices, atol=1e-9)
+        np.testing.assert_allclose(moved.surface.areas, anew.areas, atol=1e-9)
 
 
 def test_seven_landmarks_centre_the_crop_of_now(side: PreparedMesh, face: Mesh) -> None:

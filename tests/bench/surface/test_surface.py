@@ -30,6 +30,21 @@ def test_far_from_the_origin_nothing_is_lost(person: Mesh) -> None:
     np.testing.assert_allclose(there.distance, here.distance, atol=1e-10)
 
 
+def test_a_moved_surface_is_that_of_the_moved_mesh(person: Mesh, any_pose) -> None:
+    surface, pose = Surface(person), any_pose(2, 1.3)
+    points = around(person, 500, 3.0)
+    before = surface.closest(points, boundary=20.0)
+    moved = surface.moved(pose)
+    anew = Surface(replace(person, vertices=pose.apply(np.asarray(person.vertices, np.float64))))
+    np.testing.assert_array_equal(moved.triangles, anew.triangles)
+    for name in ("vertices", "local", "normals", "areas", "corners"):
+        np.testing.assert_allclose(getattr(moved, name), getattr(anew, name), atol=1e-9)
+    found, wanted = moved.closest(pose.apply(points), boundary=26.0), before.moved(pose)
+    for name in ("position", "normal", "distance", "to_boundary"):
+        np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), atol=1e-9)
+    np.testing.assert_array_equal(surface.closest(points).position, before.position)
+
+
 def test_order_and_cut_of_flat_parts_do_not_move_points_or_normals(person: Mesh, subdivide) -> None:
     points = around(person, 3000, 2.0)
     found = Surface(person).closest(points)
