@@ -292,7 +292,11 @@ def _spread(run: Series, scene: str, limit: int) -> dict[str, str]:
 
 def _cells(run: Series, items: Sequence[str]) -> Iterator[Cell]:
     reference = frontal_face(run)
-    rows = run.subjects.set_index("item")
+    rows = run.subjects
+    errors = dict(zip(rows["item"], rows[ERROR].astype(float), strict=True))
+    shares = {}
+    if "completeness" in rows:
+        shares = dict(zip(rows["item"], rows["completeness"].astype(float), strict=True))
     for item in items:
         path = run.run.mesh_path(item)
         if not path.is_file():
@@ -300,10 +304,10 @@ def _cells(run: Series, items: Sequence[str]) -> Iterator[Cell]:
             continue
         mesh, distances = read_errors(path)
         face = heat_picture(frontal(mesh, reference), distances, SQUARE)
-        share = float(rows.loc[item].get("completeness", math.nan))
+        share = shares.get(item, math.nan)
         # Of nearly all faces it says nothing, and a column of a print is narrow.
         part = f", complete {share:.0%}" if share < COMPLETE else ""
-        yield Cell(_square(face), f"{rows.loc[item, ERROR]:.2f} mm{part}")
+        yield Cell(_square(face), f"{errors[item]:.2f} mm{part}")
 
 
 def _square(picture: Image.Image | None) -> Picture | None:

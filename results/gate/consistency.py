@@ -213,5 +213,5 @@ def least_completeness(rows: pd.DataFrame, cell: SceneSummary) -> tuple[str, flo
     shares = rows.loc[rows[ERROR].notna(), ["item", "completeness"]]
     if shares.empty or shares["completeness"].isna().any():
         return unknown
-    least = shares.loc[shares["completeness"].idxmin()]
+    least = shares.iloc[int(shares["completeness"].argmin())]
     return str(least["item"]), float(least["completeness"])

@@ -316,7 +316,12 @@ def _completeness(rule: Completeness, case: Case, scene: str) -> Check:
     share = case.summary[scene].completeness
     short = case.incomplete(rule, scene)
     status = Status.UNKNOWN if short else Status.PASSED
-    return Check("completeness", scene, status, "mean", share, rule.mean, "share", detail=short)
+    check = Check("completeness", scene, status, "mean", share, rule.mean, "share", detail=short)
+    # Of the two the one that is broken: a mean that is enough would explain nothing.
+    if short and share >= rule.mean:
+        _, least = least_completeness(of_scene(case.rows, scene), case.summary[scene])
+        return replace(check, quantity="each", value=least, bound=rule.each)
+    return check
 
 
 @check_rule.register

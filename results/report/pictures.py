@@ -89,8 +89,8 @@ def _subject(subject: str, maps: list[HeatMap], frames: Mapping[Key, FramePictur
         # Beside the error, or a torn face would look like a good one that is drawn grey.
         part = f"complete {share:.0%}" if math.isfinite(share) else ""
         words = ", ".join(filter(None, (f"{subject}, {scene}: error {error_mm:.2f} mm", part)))
-        below = (void("br"), part) if part else ()
-        caption = join(scene, void("br"), tag("strong", f"{error_mm:.2f} mm"), *below)
+        caption = join(scene, void("br"), tag("strong", f"{error_mm:.2f} mm"))
+        caption = join(caption, void("br"), part) if part else caption
         figures.append(zoomable(picture, words, caption))
         if (subject, scene) in frames:
             frame, number = frames[subject, scene]

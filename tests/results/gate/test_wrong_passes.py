@@ -337,8 +337,10 @@ def test_covering_less_never_passes(gate: Gate, name: str) -> None:
 
 
 def test_the_torn_face_is_named(gate: Gate) -> None:
-    cover(0.97, 0.43)(gate)
+    cover(0.97, 0.43, (*RULES, Completeness()))(gate)
     checks = evaluate(gate.rules, gate.run, gate.baseline).checks
+    found = next(check for check in checks if check.kind == "completeness")
+    assert (found.quantity, found.measured, found.wanted) == ("each", "43%", "≥ 50%")
     words = f"the scan of {SUBJECTS[0]}/{SCENES[0]} is covered by 43%, 50% are asked for"
     assert words in {check.detail for check in checks}
 
