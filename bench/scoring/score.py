@@ -276,8 +276,9 @@ def _check_measurable(protocol: Protocol, is_cloud: bool) -> None:
         raise FacebenchError(
             f"the scan is a cloud of points, and protocol {protocol.name} measures from the "
             "prediction to a surface",
-            "take --protocol nersemble, or set alignment.direction and distance.direction to "
-            "scan_to_prediction",
+            # That protocol refuses what has no landmarks, and names this one in turn.
+            "take --protocol nersemble with landmarks of both, or without them give --set "
+            "alignment.direction=scan_to_prediction --set distance.direction=scan_to_prediction",
         )
 
 
