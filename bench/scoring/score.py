@@ -152,6 +152,9 @@ def initialise_pair(
     target = PreparedMesh.of(_surface_of(scan), scan_landmarks, "scan", as_it_is)
     _check_connected(target, protocol)
     own_protocol = replace(protocol, alignment=settings)
+    if is_cloud:
+        # Measured are its points, and none in the middle of what was laid between them.
+        own_protocol = replace(own_protocol, points=as_it_is)
     pair = initialise_on_crop(face, target, own_protocol, subject, nose_tip)
     return replace(pair, scaling=scaling, is_cloud=is_cloud)
 

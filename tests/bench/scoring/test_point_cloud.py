@@ -5,14 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facebench.bench.audit.people import INNER
 from facebench.bench.landmarks import Landmarks
+from facebench.bench.meshes.clean import keep_vertices
 from facebench.bench.protocol.record import preset
 from facebench.bench.scoring.scan_points import noise_floor_mm, noise_mm, surface_of_points
 from facebench.bench.scoring.score import score_prediction
 from facebench.bench.surface.triangles import double_areas
 from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
+from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.procedural import procedural_model
+
+MICC = preset("micc")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +91,45 @@ def test_a_cloud_has_no_distance_from_the_prediction(cloud: Mesh, face: Mesh) ->
         FacebenchError, match=r"cloud of points.*take --protocol nersemble.*without"
     ):
         score_prediction(face, cloud, preset("micc"))
+
+
+def test_the_points_of_a_head_score_as_its_triangles() -> None:
+    """Ears, neck and jaw lie behind one another, from wherever the points are seen."""
+    model, rng = load_model("human"), np.random.default_rng(5)
+    skin = np.ones(len(model.mean_shape), bool)
+    skin[model.vertices_of(*INNER)] = False
+    whole_person = model.mesh(identity=0.8 * rng.standard_normal(60))
+    person, face = keep_vertices(whole_person, skin), keep_vertices(model.mesh(), skin)
+    marks = Landmarks(np.asarray(whole_person.vertices)[model.landmarks])
+    own = Landmarks(np.asarray(model.mean_shape)[model.landmarks])
+    protocol = MICC.with_setting("alignment.direction", "scan_to_prediction")
+    protocol = protocol.with_setting("distance.direction", "scan_to_prediction")
+    cloud = Mesh(person.vertices, np.empty((0, 3), np.int64))
+    whole, points = (
+        score_prediction(face, scan, protocol, prediction_landmarks=own, scan_landmarks=marks).score
+        for scan in (Mesh(person.vertices, person.triangles), cloud)
+    )
+    print(
+        points.value_mm,
+        whole.value_mm,
+        points.completeness,
+        whole.completeness,
+        points.n_points,
+        whole.n_points,
+    )
+    assert points.value_mm == pytest.approx(whole.value_mm, rel=0.03)
+    # Where a neck turns away from the middle of the head its points may face the other way.
+    assert whole.completeness - 0.08 < points.completeness < whole.completeness + 0.02
+    assert points.n_points < len(person.vertices)
+
+
+def test_points_in_one_plane_are_no_scan(face: Mesh, person: Mesh) -> None:
+    flat = np.random.default_rng(0).uniform(-80, 80, (900, 3)) * [1, 1, 0]
+    marks = Landmarks(person.vertices[person.landmarks])
+    with pytest.raises(FacebenchError, match="lie in a plane"):
+        score_prediction(
+            face, Mesh(flat, np.empty((0, 3), np.int64)), preset("nersemble"), scan_landmarks=marks
+        )
 
 
 def test_isolated_points_are_no_scan(face: Mesh, person: Mesh, cloud: Mesh) -> None:
