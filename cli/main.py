@@ -171,6 +171,18 @@ def run_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> int:
     return status
 
 
+def try_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> bool:
+    """`run_step` beside others that go on without it; False where it failed, told in a line."""
+    try:
+        run_step(arguments, allowed)
+    except FacebenchError as error:
+        if _signals:
+            raise
+        _fail(error)
+        return False
+    return True
+
+
 def main() -> None:
     """Run a command and exit: 0 done, 1 the answer is no, 2 wrong usage, input or place, 130 ended.
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import FacebenchError, some
 from ..recon.files.stores import shown
 from ._options import NOTHING_SCORED, command_line, measured_part, model, options_file, protocol
-from .main import run_step
+from .main import run_step, try_step
 from .run import request_of, workers_for
 
 if TYPE_CHECKING:
@@ -159,8 +160,8 @@ def table1(context: click.Context, /, **options: Any) -> None:
 
     Each method gets a run folder OUT/LABEL, as 'facebench micc' writes it. What is finished is
     kept: the same command continues after an interruption, and trains and measures only what is
-    missing, so that methods can be added later. Weights come from NAME=WEIGHTS, from --train, or
-    with the method.
+    missing, so that methods can be added later. A step that fails costs its method's row, not the
+    others. Weights come from NAME=WEIGHTS, from --train, or with the method.
 
     The table has the mean error and its standard deviation in each scene with the 95 % interval
     over subjects, subjects scored and faces found, processor seconds a face and training minutes;
@@ -182,11 +183,15 @@ def table1(context: click.Context, /, **options: Any) -> None:
         # The steps lock the folders below by themselves, as they do when a user types them.
         with lock_folder(options["out"], "table1", ("table1.*", "*/run.json", "training/*/*")):
             entries, request = _plan(options)
-            for entry in entries:
-                if entry.awaits_training:
-                    run_step(_training_words(entry, options))
-            _measure(entries, request, options)
-            _show_table(entries, request, options)
+            trained = [
+                entry
+                for entry in entries
+                if not entry.awaits_training or try_step(_training_words(entry, options))
+            ]
+            rows = _measure(trained, request, options)
+            if rows:
+                _show_table(rows, request, options)
+            _check_rows(entries, rows)
     except (KeyboardInterrupt, click.Abort):
         again = command_line(context)
         click.echo(f"\nInterrupted; what is done is kept. Continue with:\n  {again}", err=True)
@@ -230,7 +235,8 @@ def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
     return words + (["--cluster"] if options["cluster"] else [])
 
 
-def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> None:
+def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> list[Entry]:
+    """Measure what is missing; those that then have a row."""
     from ..distributed.table_plan import is_measured, ready
 
     missing, needed = [], False
@@ -241,12 +247,26 @@ def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, A
             missing.append(entry)
             needed = needed or benchmark.needs_workers
     if not missing:
-        return
+        return list(entries)
     # One start of Ray for all methods: each step finds it running.
     with workers_for(needed, options["cluster"]):
-        for entry in missing:
-            # A method that scores nothing is a row of the table, and no end of the others.
-            run_step(_measuring_words(entry, options), allowed=(0, NOTHING_SCORED))
+        # A method that scores nothing is a row of the table, and no end of the others.
+        failed = [
+            entry
+            for entry in missing
+            if not try_step(_measuring_words(entry, options), (0, NOTHING_SCORED))
+        ]
+    return [entry for entry in entries if entry not in failed]
+
+
+def _check_rows(entries: Sequence[Entry], rows: Sequence[Entry]) -> None:
+    """Raises a FacebenchError where a method has no row: its step failed, and said why."""
+    lost = [entry.choice.label for entry in entries if entry not in rows]
+    if lost:
+        raise FacebenchError(
+            f"the table has no row for {some(lost)}: the cause stands above",
+            "the same command does only what is missing",
+        )
 
 
 def _measuring_words(entry: Entry, options: dict[str, Any]) -> list[str]:

@@ -90,7 +90,7 @@ def test_a_training_is_the_command_that_a_user_would_type(
 ) -> None:
     """Up to the step that would train: what it would be is what counts here."""
     steps: list[list[str]] = []
-    monkeypatch.setattr(module, "run_step", lambda words, **_: steps.append(list(words)))
+    monkeypatch.setattr(module, "try_step", lambda words, *_: steps.append(list(words)) or True)
     shards = tmp_path / "shards"
     shards.mkdir()
     asked = ("--data", data, "--out", tmp_path / "t", "--method", "ours", "--method", "mean-face")
@@ -103,6 +103,16 @@ def test_a_training_is_the_command_that_a_user_would_type(
     # Nothing was trained, so there is nothing to measure.
     assert isinstance(result.exception, FacebenchError)
     assert "no checkpoint" in str(result.exception)
+
+
+def test_a_training_that_fails_costs_its_own_row_alone(data: Path, tmp_path: Path) -> None:
+    shards, out = tmp_path / "shards", tmp_path / "table"
+    shards.mkdir()
+    asked = ("--data", data, "--out", out, "--method", "ours", "--method", "mean-face")
+    result = table1(*asked, "--train", shards, "--recipe", "ours=ours-embedded")
+    assert "no row for ours" in str(result.exception)
+    assert str(shards) in result.stderr
+    assert "mean-face" in (out / "table1.md").read_text()
 
 
 def measured(entry: Entry, shared: RunRequest) -> bool:

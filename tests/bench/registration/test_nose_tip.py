@@ -105,6 +105,25 @@ def test_a_bent_face_that_slid_is_outvoted_by_the_summit(
     assert found.spread_mm > nose_tip.SPREAD_MM
 
 
+def test_the_tip_does_not_jump_where_its_two_ways_part(
+    face: Mesh, person: Mesh, scan_of, monkeypatch
+) -> None:
+    """However far the bent face slid, a little further moves the tip by as little."""
+    scan, up = Surface(scan_of(person)), np.array([0.0, 0.91, -0.41])
+    straight = register_patch
+    places = []
+    for slide in np.arange(2.0, 13.0, 0.5):
+
+        def slid(*arguments, along=slide * up) -> tuple[np.ndarray, np.ndarray]:
+            bent, rotation = straight(*arguments)
+            return bent + along, rotation
+
+        monkeypatch.setattr(nose_tip, "register_patch", slid)
+        found = tip_on_scan(scan, Surface(face), own_nose_tip(face), Similarity.identity())
+        places.append(found.position)
+    assert np.linalg.norm(np.diff(places, axis=0), axis=1).max() < 0.8
+
+
 def test_an_own_face_bends_onto_itself(face: Mesh, any_pose) -> None:
     """The patch of a face laid 8 mm aside comes back to its own tip, to a hundredth of a mm."""
     surface, tip = Surface(face), own_nose_tip(face)
