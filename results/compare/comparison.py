@@ -363,10 +363,14 @@ def run_pairs(
 
 
 def _completeness(gaps: Mapping[str, float]) -> dict[str, Any]:
-    """The mean of the gaps of each item, and the items whose own is wide."""
+    """The mean of the gaps of each item that either run states, and the items whose own is wide."""
+    known = [gap for gap in gaps.values() if not math.isnan(gap)]
+    # One that a single run states leaves the mean unknown, whichever of the two it is.
+    unstated = next(filter(math.isinf, known), None)
+    mean_gap = sum(known) / len(known) if known else math.nan
     wide = [name for name, gap in gaps.items() if TORN_BELOW < abs(gap) < math.inf]
     return {
-        "completeness_gap": sum(gaps.values()) / len(gaps) if gaps else math.nan,
+        "completeness_gap": mean_gap if unstated is None else unstated,
         "unlike": tuple(sorted(wide, key=lambda name: -abs(gaps[name]))),
     }
 

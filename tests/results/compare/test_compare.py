@@ -289,6 +289,21 @@ def test_a_paper_that_does_not_say_what_it_covers_is_not_judged(tmp_path: Path) 
         assert {pair.verdict for pair in group.pairs} == {verdict}
 
 
+def test_a_subject_whose_cover_nobody_states_does_not_hide_that_of_the_others(
+    tmp_path: Path,
+) -> None:
+    run = example_run(tmp_path / "a", "a", 1.9)
+    rows = [
+        replace(row, completeness=math.nan if row.subject == SUBJECTS[0] else 0.97)
+        for row in results_of(run.items())
+    ]
+    keep_rows(run, rows)
+    run.write_summary({s: replace(c, completeness=0.97) for s, c in run.summary().items()})
+    shares = (math.nan, *[0.6] * (len(SUBJECTS) - 1))
+    (group,) = compare([run], imported(run.record().protocol_digest, completeness=shares)).groups
+    assert {pair.verdict for pair in group.pairs} == {"unlike completeness"}
+
+
 def test_a_dataset_is_the_same_in_capitals(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / name, name, dataset="Ours") for name in ("a", "b")]
     rows = imported(runs[0].record().protocol_digest, dataset="OURS")
