@@ -18,18 +18,17 @@ from ...bench.scoring.statistics import (
     LEVEL,
     PairedDifference,
     holm,
-    mean,
     paired_difference,
     subject_means,
 )
 from ...errors import FacebenchError, some
 from ..run.folder import RunFolder, RunRecord
-from ..run.items import of_scene
 from ..tables.basis import (
     Basis,
     FieldDifference,
     differences_text,
     differing_fields,
+    refuse_repeated,
     refuse_unfinished,
 )
 from ..tables.published import Published
@@ -37,7 +36,7 @@ from ..tables.scenes import (
     COMPLETENESS_TOLERANCE,
     TORN_BELOW,
     SceneRows,
-    pools,
+    refuse_contradiction,
     scene_rows,
 )
 from ..tables.series import (
@@ -182,7 +181,7 @@ def compare(
         FacebenchError: no runs, one that has no summary or one of other rows, or the same run
             twice; of a common region, see `common_region`.
     """
-    _refuse_repeated(runs)
+    refuse_repeated(runs)
     for run in runs:
         refuse_unfinished(run)
     groups = tuple(
@@ -217,36 +216,6 @@ def _alike(runs: Sequence[RunFolder]) -> dict[tuple[str, str], list[RunFolder]]:
     return groups
 
 
-def _refuse_repeated(runs: Sequence[RunFolder]) -> None:
-    if not runs:
-        raise FacebenchError("no runs to compare", "give at least one run folder")
-    # By what a path leads to: a link to a run is the same run.
-    places = [run.root.resolve() for run in runs]
-    for run, place in zip(runs, places, strict=True):
-        if places.count(place) > 1:
-            raise FacebenchError(f"{run.root} is given twice", "give each run once")
-
-
-def _refuse_contradiction(run: Series) -> None:
-    """A table shows the summary's means and the rows' differences: they are of one measurement."""
-    for scene in run.record.scenes:
-        if scene not in run.summary:
-            raise FacebenchError(f"{run.place}: no {scene} in summary.json", _NOT_ITS_OWN)
-        cell, mine = run.summary[scene], of_scene(run.subjects, scene)[ERROR].dropna()
-        told, counted = (cell.mean_mm, cell.n_subjects), (mean(mine), len(mine))
-        # A mean over points cannot be had from the subjects' means.
-        same = pools(run.record) or np.isclose(told[0], counted[0], rtol=1e-6, equal_nan=True)
-        if not same or told[1] != counted[1]:
-            raise FacebenchError(
-                f"{run.place}: in {scene} summary.json says {told[0]:.4g} mm over {told[1]}, "
-                f"the rows {counted[0]:.4g} mm over {counted[1]}",
-                _NOT_ITS_OWN,
-            )
-
-
-_NOT_ITS_OWN = "its files are not of one measurement: copy it again, or measure it again"
-
-
 def _group(
     runs: Sequence[RunFolder],
     published: Sequence[Published],
@@ -257,7 +226,7 @@ def _group(
 ) -> RunGroup:
     series = read_series(runs)
     for one in series:
-        _refuse_contradiction(one)
+        refuse_contradiction(one)
     record, labels = series[0].record, [one.label for one in series]
     content = scene_rows(series, published)
     common = common_region(series, content.scenes) if on_common_region else None

@@ -126,6 +126,17 @@ def refuse_unfinished(run: RunFolder) -> None:
         raise FacebenchError(f"{place_of(run)} has no scores of subjects", "measure it again")
 
 
+def refuse_repeated(runs: Sequence[RunFolder]) -> None:
+    """Refuse no runs, and one that is given twice."""
+    if not runs:
+        raise FacebenchError("no runs to compare", "give at least one run folder")
+    # By what a path leads to: a link to a run is the same run.
+    places = [run.root.resolve() for run in runs]
+    for run, place in zip(runs, places, strict=True):
+        if places.count(place) > 1:
+            raise FacebenchError(f"{run.root} is given twice", "give each run once")
+
+
 def place_of(run: RunFolder) -> str:
     """What the run was asked for by: an MLflow run's id, or the folder."""
     return run.root.name if MLFLOW_ID.fullmatch(run.root.name) else shown(run.root)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...bench.dataset.interface import OVERALL
 from ...bench.scoring.statistics import UNKNOWN, bootstrap_interval, mean
-from ...errors import some
+from ...errors import FacebenchError, some
 from ..run.folder import RunRecord
+from ..run.items import of_scene
 from ..run.summary import SceneSummary
 from .basis import Basis
 from .published import Published, by_method, sources
@@ -32,6 +35,8 @@ left out is what is hard, so that the error of less face is lower."""
 
 LEAST_COMPLETENESS = 0.5
 """Of a single scan: what covers less is no face any more."""
+
+_NOT_ITS_OWN = "its files are not of one measurement: copy it again, or measure it again"
 
 TORN_BELOW = 0.15
 """A face that covers so much less than the run's median is named: a mean over many hides it."""
@@ -334,6 +339,23 @@ def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> I
     if scales:
         shown = ", ".join(f"{label} {scale:.4f}" for label, scale in scales)
         yield f"One scale factor for all subjects and scenes of a run: {shown}."
+
+
+def refuse_contradiction(run: Series) -> None:
+    """Refuse a run whose summary, of which a table shows means, is not that of its rows."""
+    for scene in run.record.scenes:
+        if scene not in run.summary:
+            raise FacebenchError(f"{run.place}: no {scene} in summary.json", _NOT_ITS_OWN)
+        cell, mine = run.summary[scene], of_scene(run.subjects, scene)[ERROR].dropna()
+        told, counted = (cell.mean_mm, cell.n_subjects), (mean(mine), len(mine))
+        # A mean over points cannot be had from the subjects' means.
+        same = pools(run.record) or np.isclose(told[0], counted[0], rtol=1e-6, equal_nan=True)
+        if not same or told[1] != counted[1]:
+            raise FacebenchError(
+                f"{run.place}: in {scene} summary.json says {told[0]:.4g} mm over {told[1]}, "
+                f"the rows {counted[0]:.4g} mm over {counted[1]}",
+                _NOT_ITS_OWN,
+            )
 
 
 def pools(record: RunRecord) -> bool:
