@@ -246,9 +246,8 @@ class System:
         """Points of the prediction on the planes of the scan."""
         points = self.constrained.points
         moved, normals = self.constrained.moved(displacement)
-        closest = self.scan.closest(moved)
-        # Normals that jump between triangles let the steps go round in a circle.
-        closest = replace(closest, normal=self.scan.normals_between(closest))
+        # Normals that jump between triangles would let the steps go round in a circle.
+        closest = self.scan.tangent_planes(moved)
         weights = self._counts(points) * _inlier_weights(
             normals, closest, self.intersection, self.crop
         )

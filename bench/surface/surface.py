@@ -252,23 +252,29 @@ class Surface:
         normal, on_boundary = self._face_normals[triangle], np.zeros(len(points), bool)
         for kind, rows in _on_features(weights):
             feature = self._feature(kind, triangle[rows], weights[rows])
-            at_edge = kind == EDGE
-            on_boundary[rows] = (self._edges if at_edge else self).on_boundary[feature]
-            normal[rows] = self._edge_normals(feature) if at_edge else self.normals[feature]
+            on_boundary[rows] = self._ends_at(kind, feature)
+            normal[rows] = self._edge_normals(feature) if kind == EDGE else self.normals[feature]
         distance = lengths(points - position)
         to_boundary = None if boundary is None else self._boundary.distances(position, boundary)
         if to_boundary is not None:
             to_boundary[on_boundary] = 0.0
         return ClosestPoints(position, triangle, normal, distance, on_boundary, to_boundary)
 
-    def normals_between(self, closest: ClosestPoints) -> Float64Array:
-        """Unit normals (N, 3) at closest points, blended from those of their triangles' corners.
+    def tangent_planes(self, points: Float64Array) -> ClosestPoints:
+        """Closest points to (N, 3) points to float32, with normals blended from the corners'.
 
-        Unlike the triangles' own they do not jump from one to the next.
+        Unlike the triangles' own such normals do not jump from one triangle to the next, and so it
+        is no matter which of two triangles as near as each other is found.
         """
-        weights, _ = closest_on_facets(self._facets, closest.position, closest.triangle)
-        corners = self.normals[self.triangles[closest.triangle]]
-        return unit(np.einsum("nk,nkc->nc", weights, corners))
+        triangle = self._nearest_triangle(points)
+        weights, position = closest_on_facets(self._facets, points, triangle)
+        normal = unit(np.einsum("nk,nkc->nc", weights, self.normals[self.triangles[triangle]]))
+        on_boundary = np.zeros(len(points), bool)
+        for kind, rows in _on_features(weights):
+            feature = self._feature(kind, triangle[rows], weights[rows])
+            on_boundary[rows] = self._ends_at(kind, feature)
+        distance = lengths(points - position)
+        return ClosestPoints(position, triangle, normal, distance, on_boundary)
 
     @cached_property
     def _boundary(self) -> Boundary:
@@ -387,6 +393,10 @@ class Surface:
         if kind == EDGE:
             return np.asarray(self._edges.of_triangle[triangle, weights.argmin(1)])
         return np.asarray(self.triangles[triangle, weights.argmax(1)])
+
+    def _ends_at(self, kind: int, feature: IndexArray) -> NDArray[np.bool_]:
+        """Whether the surface ends at edges or vertices (N,)."""
+        return np.asarray((self._edges if kind == EDGE else self).on_boundary[feature])
 
     def _edge_normals(self, edge: IndexArray) -> Float64Array:
         """Unit normals (N, 3), the mean of those of the triangles at each edge."""

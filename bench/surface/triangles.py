@@ -7,6 +7,7 @@ fast to work on, between the functions here (`corners_of` and all that take its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -257,7 +258,7 @@ class Edges:
         self.vertices = np.stack([low[is_new], high[is_new]], axis=1)
         self.corners = Groups(np.append(np.flatnonzero(is_new), len(order)), order)
 
-    @property
+    @cached_property
     def on_boundary(self) -> NDArray[np.bool_]:
         """(E,) edges of exactly one triangle."""
         return np.asarray(np.diff(self.corners.first) == 1)
