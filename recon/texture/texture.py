@@ -35,6 +35,10 @@ BEHIND_MM = 3.0
 LEAST_SHADING = 0.3
 """Shading is taken as at least this share of its median: deep shadows are not divided away."""
 
+DARK, LIT = 0.2, 0.6
+"""Shares of the median luminance of the shading: below the first a pixel counts as not seen, above
+the second as fully seen. Divided by little light, noise and hard shadows are all that is left."""
+
 FEATHER = 0.025
 """Width of the border between photograph and model, of the texture's side."""
 
@@ -181,14 +185,13 @@ def sample_view(
     # Compared with a map of depths rather than by triangle: hidden is what something else covers.
     weight *= depth >= front - BEHIND_MM * view.scale
     colour = sample(view.photograph.astype(np.float32) / 255.0, column, row)
-    return _remove_light(colour, space.at(view.shading), weight), weight
-
-
-def _remove_light(colour: Floats, shading: Floats, weight: Floats) -> Floats:
+    shading = space.at(view.shading)
     seen = shading[weight > 0.0]
     # Relative to the median: exposure and light have no common unit.
-    least = LEAST_SHADING * np.median(seen, axis=0) if len(seen) else 1.0
-    return np.asarray(colour / np.maximum(shading, np.maximum(least, 1e-3)), np.float32)
+    usual = np.maximum(np.median(seen, axis=0) if len(seen) else 1.0, 1e-3)
+    relative = shading / usual
+    albedo = colour / (usual * np.maximum(relative, LEAST_SHADING))
+    return np.asarray(albedo, np.float32), weight * _ramp(relative.mean(1), DARK, LIT)
 
 
 def _ramp(value: Values, low: float, high: float) -> Floats:

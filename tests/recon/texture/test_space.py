@@ -133,6 +133,23 @@ def test_only_what_faces_the_camera_and_is_not_hidden_is_seen(
     assert np.quantile(np.abs(albedo - truth)[clear], 0.98) < 0.08
 
 
+def test_what_lies_in_the_dark_is_not_divided_by_little_light(reconstructor: Reconstructor) -> None:
+    def seen_from_the_sides(side_light: float) -> list[float]:
+        face = face_at(side_light=side_light)
+        view = reconstructor.view(photograph(reconstructor, face), face)
+        _, seen = sample_view(reconstructor.texture_space, MODEL.triangles, view)
+        weight = weights_at_vertices(reconstructor, seen)
+        across = MODEL.mean_shape[:, 0]
+        facing = (view.normals[:, 2] > 0.6) & (np.abs(across) > 40)
+        return sorted(float(weight[facing & side].mean()) for side in (across < 0, across > 0))
+
+    dark, lit = seen_from_the_sides(3.0)
+    assert dark < 0.15 and lit > 0.8
+    # Under even light both sides are as well seen.
+    dark, lit = seen_from_the_sides(0.0)
+    assert dark > 0.8 and lit - dark < 0.05
+
+
 def test_padding_is_not_taken_for_the_face(reconstructor: Reconstructor) -> None:
     face = face_at()
     picture = photograph(reconstructor, face)

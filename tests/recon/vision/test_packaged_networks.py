@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,12 @@ from facebench.recon.face.crop import Box
 from facebench.recon.morphable.landmarks import MIRRORED
 from facebench.recon.network.fetched import ScaledResNet, SeparableLandmarks
 from facebench.recon.vision.detect import make_detector
-from facebench.recon.vision.landmarks import MirroredLandmarks, make_landmark_detector
+from facebench.recon.vision.landmarks import (
+    MOST_APART,
+    SHARED,
+    FetchedLandmarks,
+    make_landmark_detector,
+)
 from facebench.recon.vision.recognition import ScaledRecogniser
 from facebench.recon.weights.cache import load_fetched
 
@@ -28,8 +36,20 @@ def _random(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval().requires_grad_(False)
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Finds a constant face; a `LandmarkDetector`."""
+
+    points: np.ndarray
+
+    def landmarks(self, frames: Sequence[np.ndarray], boxes: Sequence[Box]) -> np.ndarray:
+        """The face, in each frame."""
+        return np.repeat(self.points[None], len(frames), axis=0)
+
+
 def test_the_mirror_image_has_the_mirror_image_of_the_landmarks() -> None:
-    detector = MirroredLandmarks(_random(SeparableLandmarks()))
+    nowhere = Elsewhere(np.full((68, 2), 1e6, np.float32))
+    detector = FetchedLandmarks(_random(SeparableLandmarks()), nowhere)
     frame = astronaut()
     width = frame.shape[1]
     turned = Box(width - FACE.left - FACE.width, FACE.top, FACE.width, FACE.height)
@@ -37,6 +57,20 @@ def test_the_mirror_image_has_the_mirror_image_of_the_landmarks() -> None:
     expected = np.stack([width - 1 - first[list(MIRRORED), 0], first[list(MIRRORED), 1]], 1)
     np.testing.assert_allclose(other, expected, atol=1e-2)
     assert detector.landmarks([], []).shape == (0, 68, 2)
+
+
+@pytest.mark.parametrize(("apart", "share"), [(0.5 * MOST_APART, 0.5), (1.5 * MOST_APART, 0.0)])
+def test_two_networks_share_what_both_see(apart: float, share: float) -> None:
+    network, frames, boxes = _random(SeparableLandmarks()), [astronaut()], [FACE]
+    nowhere = Elsewhere(np.full((68, 2), 1e6, np.float32))
+    own = FetchedLandmarks(network, nowhere).landmarks(frames, boxes)[0]
+    off = np.array([apart * np.linalg.norm(own[36] - own[45]), 0.0], np.float32)
+    found = FetchedLandmarks(network, Elsewhere(own + off)).landmarks(frames, boxes)[0]
+    expected = own.copy()
+    expected[SHARED] += share * off
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    corners_nose_and_lips = [36, 39, 42, 45, *range(27, 36), *range(48, 68)]
+    np.testing.assert_array_equal(found[corners_nose_and_lips], own[corners_nose_and_lips])
 
 
 def test_features_are_of_the_face_wherever_it_is_in_the_picture() -> None:
