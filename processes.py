@@ -1,17 +1,29 @@
-"""Worker processes of this machine that end with whoever started them."""
+"""Processes of this machine that end with whoever started them: workers, and whole commands."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from typing import IO
+
+_COMMAND = (
+    "from facebench.processes import end_with_input; end_with_input(); "
+    "from facebench.cli.main import main; main()"
+)
+_LOOK_SECONDS = 0.2
 
 
 @contextmanager
@@ -81,3 +93,70 @@ def _end_with(lifeline: Connection) -> None:
     with suppress(EOFError, OSError):
         lifeline.recv()
     os._exit(1)
+
+
+def commands_beside(
+    commands: Sequence[Sequence[str]], most: int, environment: Mapping[str, str]
+) -> Generator[tuple[int, int, str]]:
+    """Commands of facebench, each in a process of its own, handed on as they end.
+
+    Where the iterator is closed, or this process dies, those that run are ended as by Ctrl-C, so
+    that each keeps what it has done.
+
+    Args:
+        commands: without the leading `facebench`.
+        most: that run at a time.
+        environment: what theirs has besides this process's.
+
+    Yields:
+        The command's place among `commands`, its exit code and all that it printed.
+    """
+    waiting = deque(enumerate(commands))
+    running: dict[int, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                place, words = waiting.popleft()
+                running[place] = _start(words, environment)
+            for place in [n for n, (process, _) in running.items() if process.poll() is not None]:
+                process, printed = running.pop(place)
+                with printed:
+                    printed.seek(0)
+                    text = printed.read().decode("utf-8", "replace")
+                yield place, process.returncode, text
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        inputs = [process.stdin for process, _ in running.values()]
+        for end in filter(None, inputs):
+            end.close()
+        for process, printed in running.values():
+            process.wait()
+            printed.close()
+
+
+def _start(
+    words: Sequence[str], environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    # A file and no pipe: nobody has to read it while the command runs.
+    printed = tempfile.TemporaryFile()  # noqa: SIM115  closed by who reads it
+    process = subprocess.Popen(
+        # Safe, or it would import a facebench that lies in the folder where the command runs.
+        [sys.executable, "-P", "-c", _COMMAND, *words],
+        stdin=subprocess.PIPE,
+        stdout=printed,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+        # Ctrl-C is for this process, which ends the others.
+        start_new_session=True,
+    )
+    return process, printed
+
+
+def end_with_input() -> None:
+    """End this process as Ctrl-C would when its standard input ends: with whoever holds that."""
+
+    def wait() -> None:
+        os.read(0, 1)  # not by `sys.stdin`, whose lock would be held at the interpreter's end
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

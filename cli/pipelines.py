@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import webbrowser
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import FacebenchError, some
+from ..errors import FacebenchError, some, with_addresses
 from ..recon.files.stores import shown
 from ._options import NOTHING_SCORED, command_line, measured_part, model, options_file, protocol
 from .main import run_step, try_step
@@ -147,6 +149,13 @@ def _print_result(out: Path) -> None:
 @protocol
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option(
+    "--side-by-side",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Methods that are trained or measured at a time, each in a process of its own.",
+)
+@click.option(
     "--all-pairs", is_flag=True, help="Compare every two methods, not each with the first."
 )
 @click.option("--no-published", is_flag=True, help="Leave out the literature's rows.")
@@ -183,12 +192,10 @@ def table1(context: click.Context, /, **options: Any) -> None:
         # The steps lock the folders below by themselves, as they do when a user types them.
         with lock_folder(options["out"], "table1", ("table1.*", "*/run.json", "training/*/*")):
             entries, request = _plan(options)
-            trained = [
-                entry
-                for entry in entries
-                if not entry.awaits_training or try_step(_training_words(entry, options))
-            ]
-            rows = _measure(trained, request, options)
+            # One connection for all steps; and who starts several asks how many there is room for.
+            with workers_for(False, options["cluster"]):
+                trained = _train(entries, options)
+                rows = _measure(trained, request, options)
             if rows:
                 _show_table(rows, request, options)
             _check_rows(entries, rows)
@@ -226,6 +233,54 @@ def _recipes(texts: Sequence[str]) -> dict[str, str]:
     return {name: recipe for name, _, recipe in pairs}
 
 
+def _train(entries: Sequence[Entry], options: dict[str, Any]) -> list[Entry]:
+    """Train what has no weights yet; those that have some then."""
+    missing = [entry for entry in entries if entry.awaits_training]
+    # So many minutes of this machine would be fewer beside others; on a cluster each has a worker.
+    alone = options["budget"] and not options["cluster"]
+    most = 1 if alone else _room(options, len(missing))[0]
+    done = _steps([_training_words(entry, options) for entry in missing], most)
+    failed = [entry for entry, well in zip(missing, done, strict=True) if not well]
+    return [entry for entry in entries if entry not in failed]
+
+
+def _room(options: dict[str, Any], steps: int) -> tuple[int, int | None]:
+    """How many steps run side by side, and the workers of each."""
+    most, workers = min(options["side_by_side"], steps), options["workers"]
+    if most <= 1:
+        return most, workers
+    from ..distributed.cluster import is_connected
+    from ..distributed.frames import one_each
+
+    if not is_connected():
+        return most, workers
+    # A stream leaves half of the processors to its readers: together they must ask for no more
+    # than one alone would, or each would wait for what the others hold.
+    all_workers = one_each()
+    most = min(most, all_workers)
+    return most, max(1, min(workers or all_workers, all_workers) // most)
+
+
+def _steps(steps: Sequence[list[str]], most: int, allowed: Sequence[int] = (0,)) -> list[bool]:
+    """Which steps went well; one that fails says why, and the others go on."""
+    if most <= 1:
+        return [try_step(words, allowed) for words in steps]
+    from ..distributed.cluster import environment_of_steps
+    from ..processes import commands_beside
+    from ._progress import count_on_bar
+
+    # Each finds what is in a store by its address, and holds its own folder there.
+    commands = [[with_addresses(word) for word in words] for words in steps]
+    well = [False] * len(steps)
+    with closing(commands_beside(commands, most, environment_of_steps())) as ended:
+        for place, status, printed in count_on_bar(ended, "steps", len(steps), False):
+            click.secho(f"\n$ facebench {shlex.join(commands[place])}", bold=True, err=True)
+            killed = f"facebench: killed by signal {-status}" if status < 0 else ""
+            click.echo(f"{printed.rstrip()}\n{killed}".rstrip(), err=True)
+            well[place] = status in allowed
+    return well
+
+
 def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
     words = ["train", "--data", str(options["train"]), "--recipe", entry.recipe]
     words += ["--model", options["model"], "--out", str(entry.training)]
@@ -237,7 +292,7 @@ def _training_words(entry: Entry, options: dict[str, Any]) -> list[str]:
 
 def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, Any]) -> list[Entry]:
     """Measure what is missing; those that then have a row."""
-    from ..distributed.table_plan import is_measured, ready
+    from ..distributed.table_plan import is_finished, is_measured, ready
 
     missing, needed = [], False
     for entry in entries:
@@ -250,12 +305,12 @@ def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, A
         return list(entries)
     # One start of Ray for all methods: each step finds it running.
     with workers_for(needed, options["cluster"]):
+        most, workers = _room(options, len(missing))
+        words = [_measuring_words(entry, options | {"workers": workers}) for entry in missing]
         # A method that scores nothing is a row of the table, and no end of the others.
-        failed = [
-            entry
-            for entry in missing
-            if not try_step(_measuring_words(entry, options), (0, NOTHING_SCORED))
-        ]
+        done = _steps(words, most, (0, NOTHING_SCORED))
+    pairs = zip(missing, done, strict=True)
+    failed = [entry for entry, well in pairs if not (well and is_finished(entry))]
     return [entry for entry in entries if entry not in failed]
 
 

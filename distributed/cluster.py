@@ -34,6 +34,10 @@ _UNUSED = ("start_monitor", "start_api_server", "start_log_monitor")
 """Methods of Ray's node that start an autoscaler, a server for a dashboard and a reader of logs:
 each takes a second or two of a processor, and on one machine nobody asks them anything."""
 
+STEP_OF = "FACEBENCH_RAY"
+"""Environment variable of a command that another one started as a step: the address of the Ray
+that this one has started for all of its steps."""
+
 CONNECT_SECONDS = 10.0
 """For a head node in the same network to answer; one that is down answers at once or never."""
 
@@ -116,6 +120,11 @@ def threads_each(threads: int) -> dict[str, dict[str, str]]:
     return {"env_vars": {THREADS: chosen}} if is_ours() else {}
 
 
+def environment_of_steps() -> dict[str, str]:
+    """What a process needs that is to use the Ray of this one, where this one has started it."""
+    return {STEP_OF: ray.get_runtime_context().gcs_address} if is_ours() else {}
+
+
 def is_connected() -> bool:
     """Whether this process is connected to Ray."""
     return bool(ray.is_initialized())
@@ -132,14 +141,17 @@ def _connect(cluster: bool) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Its workers would be 15 nicer than the command: beside other work they take minutes to start.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    address = os.environ.get("RAY_ADDRESS", "auto") if cluster else "local"
+    local = os.environ.get(STEP_OF, "local")
+    address = os.environ.get("RAY_ADDRESS", "auto") if cluster else local
     be_quiet()
     try:
-        if cluster:
-            _check_answers(address)
-            _initialise(address)
-        else:
+        if address == "local":
             _start_here()
+            return
+        _check_answers(address)
+        _initialise(address)
+        if not cluster:
+            _OURS.set()
     except Exception as error:  # a node that starts too slowly raises a bare one
         raise _no_answer(address, error) from error
 

@@ -107,6 +107,11 @@ def ready(entry: Entry, shared: RunRequest) -> Benchmark:
         raise FacebenchError(f"{entry.choice.label}: {error.message}", error.hint) from error
 
 
+def is_finished(entry: Entry) -> bool:
+    """Whether a command has brought its run to the end."""
+    return (entry.run / "run.json").is_file() and RunFolder(entry.run).record().finished
+
+
 def is_measured(entry: Entry, benchmark: Benchmark, shared: RunRequest) -> bool:
     """Whether its run is finished and kept in MLflow, with these data, protocol, weights, model."""
     folder = RunFolder(entry.run)

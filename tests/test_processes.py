@@ -1,4 +1,4 @@
-"""Workers end with whoever started them, however that ends."""
+"""Workers and commands end with whoever started them, however that ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from facebench import __version__
+from facebench.processes import _start, commands_beside
 
 START = """
 import sys, time
@@ -61,3 +64,25 @@ def test_nobody_works_on_for_who_is_gone(how: str, tmp_path: Path) -> None:
             assert time.monotonic() < end
             time.sleep(0.05)
     assert not (tmp_path / "imported").exists()
+
+
+def test_a_command_beside_others_ends_as_by_ctrl_c_with_who_started_it(tmp_path: Path) -> None:
+    words = ["synth", "micc", "--out", str(tmp_path / "set"), "--subjects", "99"]
+    process, printed = _start(words, {})
+    with printed:
+        while not (tmp_path / "set").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert process.stdin is not None
+        # As the system does it for a process that dies.
+        process.stdin.close()
+        assert process.wait(60) == 130
+
+
+def test_commands_beside_each_other_are_handed_on_as_they_end() -> None:
+    told = {
+        place: (status, text)
+        for place, status, text in commands_beside([["--version"], ["nothing"]], 2, {})
+    }
+    assert told[0] == (0, f"facebench, version {__version__}\n")
+    assert told[1][0] == 2 and "No command 'nothing'" in told[1][1]

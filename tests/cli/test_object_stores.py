@@ -90,12 +90,14 @@ def test_a_run_in_the_store_is_the_run_on_disk(home: Path, kept: str) -> None:
 def test_a_table_in_the_store_has_the_numbers_of_the_run_on_disk(home: Path, kept: str) -> None:
     out = f"{kept}/table"
     words = ["--data", f"{kept}/data", "--scenes", ",".join(SCENES), "--set", COARSE]
-    words += ["--method", f"ours={kept}/weights.pt", "--out", out]
+    words += ["--method", f"ours={kept}/weights.pt", "--method", "mean-face", "--out", out]
+    # Each holds its own folder in the store while the table holds the one around them.
+    words += ["--side-by-side", "2"]
     done = facebench("table1", *words, home=home, path=home)
     assert done.returncode == 0 and STORE_MIRROR not in done.stdout, done.stderr
     found = objects(out)
     assert found["ours/items.parquet"] == (home / "disk" / "items.parquet").read_bytes()
-    assert {"table1.csv", "ours/run.json", "ours/report.html"} <= found.keys()
+    assert {"table1.csv", "ours/run.json", "mean-face/report.html"} <= found.keys()
     text = b"".join(found.values()) + (done.stdout + done.stderr).encode()
     assert STORE_MIRROR.encode() not in text and SECRET.encode() not in text
 

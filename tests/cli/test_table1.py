@@ -115,6 +115,36 @@ def test_a_training_that_fails_costs_its_own_row_alone(data: Path, tmp_path: Pat
     assert "mean-face" in (out / "table1.md").read_text()
 
 
+def test_side_by_side_the_numbers_are_the_same_and_a_failure_costs_its_own_row(
+    data: Path, tmp_path: Path
+) -> None:
+    alone, out = tmp_path / "alone", tmp_path / "table"
+    asked = ("--data", data, "--method", "mean-face")
+    assert table1(*asked, "--out", alone).exit_code == 0
+    # As if it had been measured alone and lost: what is missing are two methods.
+    shutil.copytree(alone, out)
+    shutil.rmtree(out / "mean-face")
+    (out / "taken").mkdir()
+    (out / "taken" / "notes.txt").write_text("mine")
+    weights = write_small_regressor(tmp_path / "weights.pt")
+    more = ("--method", f"ours={weights} as taken", "--side-by-side", 2)
+    result = table1(*asked, *more, "--out", out)
+    assert "no row for taken" in str(result.exception) and "holds other files" in result.stderr
+    assert "mean-face" in (out / "table1.md").read_text()
+    rows = [(one / "mean-face" / "items.parquet").read_bytes() for one in (alone, out)]
+    assert rows[0] == rows[1]
+
+
+def test_side_by_side_methods_share_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facebench.distributed.cluster.is_connected", lambda: True)
+    monkeypatch.setattr("facebench.distributed.frames.one_each", lambda: 8)
+    shares = [
+        module._room({"side_by_side": most, "workers": workers}, 5)
+        for most, workers in ((1, None), (3, None), (3, 4), (3, 99), (99, None))
+    ]
+    assert shares == [(1, None), (3, 2), (3, 1), (3, 2), (5, 1)]
+
+
 def measured(entry: Entry, shared: RunRequest) -> bool:
     return is_measured(entry, ready(entry, shared), shared)
 
