@@ -118,7 +118,7 @@ def object_facts(path: Path) -> Facts | None:
 
     store, key = place_of(path)
     try:
-        return ask(path, lambda: obstore.head(store, key)) if key else None
+        return _with_quotes(ask(path, lambda: obstore.head(store, key))) if key else None
     except FileNotFoundError:
         return None
 
@@ -136,7 +136,8 @@ def list_objects(path: Path) -> dict[str, Facts]:
     store, key = place_of(path)
     prefix = f"{key}/" if key else ""
     pages = ask(path, lambda: list(obstore.list(store, prefix=key or None)))
-    found = {str(facts["path"]).removeprefix(prefix): facts for page in pages for facts in page}
+    told = [_with_quotes(facts) for page in pages for facts in page]
+    found = {str(facts["path"]).removeprefix(prefix): facts for facts in told}
     folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
     for name in found:
         if not all(map(_is_name, name.split("/"))):
@@ -145,6 +146,12 @@ def list_objects(path: Path) -> dict[str, Facts]:
             )
     # Some tools leave an empty object where they show a folder.
     return {name: facts for name, facts in found.items() if name not in folders}
+
+
+def _with_quotes(facts: Facts) -> Facts:
+    """Facts with the e-tag as conditions name it: Azure's listings leave out its quotes."""
+    tag = facts["e_tag"]
+    return {**facts, "e_tag": f'"{tag}"'} if tag and not tag.endswith('"') else facts
 
 
 def object_states(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:

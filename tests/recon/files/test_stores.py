@@ -20,7 +20,14 @@ from facebench.recon.files import publishing, stores
 from facebench.recon.files.contents import ABSENT, content_hashes, not_the_file
 from facebench.recon.files.mirror import fetch, local_path
 from facebench.recon.files.publishing import publish, watching
-from facebench.recon.files.stores import address_of, is_address, mirror_path
+from facebench.recon.files.stores import (
+    address_of,
+    is_address,
+    list_objects,
+    mark_of,
+    mirror_path,
+    object_facts,
+)
 from facebench.recon.files.writing import MARK, lock_folder
 from facebench.recon.video.decode import estimate_frames, read_chunks
 
@@ -85,6 +92,21 @@ def test_a_folder_becomes_what_the_store_has(bucket: str) -> None:
     fetch(folder)
     assert (folder / "in/b.txt").read_bytes() == b"3" and not (folder / "in/big").exists()
     assert (folder / "a.txt").stat() == before, "what is current is not fetched again"
+
+
+def test_a_listing_without_quotes_tells_the_same_e_tag(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(f"{bucket}/a/b", b"1")
+    asked = object_facts(mirror_path(f"{bucket}/a/b"))
+    assert asked is not None
+
+    def listing(*_: object, **__: object) -> list[list[dict[str, object]]]:
+        # As Azure's are.
+        return [[{**asked, "e_tag": asked["e_tag"].strip('"')}]]
+
+    monkeypatch.setattr("obstore.list", listing)
+    assert mark_of(list_objects(mirror_path(f"{bucket}/a"))["b"]) == mark_of(asked)
 
 
 def test_what_is_not_there_has_no_path(bucket: str) -> None:
