@@ -69,8 +69,8 @@ def mirror_path(address: str, writing: bool = False) -> Path:
     if scheme not in SCHEMES:
         raise FacebenchError(f"an address of '{scheme}://' is not known", _FORM)
     bucket, _, key = rest.partition("/")
-    # Not repeated in the message: it would print the key that it is about.
-    if "@" in bucket or "?" in rest:
+    # Not repeated in the message: it would print the key that it is about, in which a slash may be.
+    if "@" in bucket or ":" in bucket or "?" in rest:
         raise FacebenchError(
             f"an address of {scheme}:// holds a user, a key or a query", _ENVIRONMENT[scheme]
         )

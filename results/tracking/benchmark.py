@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from ...bench.landmarks import FACE_PARTS
 from ...bench.scoring.distance import CURVE_MM
-from ...recon.files.stores import address_of
+from ...recon.files.stores import address_of, is_address
 from ..compare import Comparison, comparison_text
 from ..compare.comparison import RunGroup, RunPair
 from ..run.folder import RunFolder, RunRecord
@@ -171,8 +172,19 @@ def log_dataset(place: Path | str, name: str, digest: str, context: str) -> None
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source = resolve_dataset_source(address_of(place) or str(Path(place).absolute()))
+        source = resolve_dataset_source(_source(str(place)))
     mlflow.log_input(MetaDataset(source, name=name, digest=_short(digest)), context=context)
+
+
+def _source(place: str) -> str:
+    """Where a set lies, as MLflow calls it."""
+    address = place if is_address(place) else address_of(place)
+    if not address.startswith("az:"):
+        return address or str(Path(place).absolute())
+    container, _, path = address.removeprefix("az://").partition("/")
+    # Of Azure's schemes it knows this one.
+    account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+    return f"wasbs://{container}@{account}.blob.core.windows.net/{path}"
 
 
 def _short(digest: str) -> str:

@@ -56,6 +56,7 @@ def test_other_paths_have_no_address(path: str) -> None:
         ("s3:/bucket/a", "has two slashes"),
         (f"S3:/{KEY}:{SECRET}@bucket/a", "has two slashes"),
         (f"s3://{KEY}:{SECRET}@bucket/a", "holds a user, a key or a query"),
+        (f"s3://{KEY}:a/{SECRET}@bucket/a", "holds a user, a key or a query"),
         (f"s3://bucket/a?X-Amz-Signature={SECRET}", "holds a user, a key or a query"),
     ],
 )

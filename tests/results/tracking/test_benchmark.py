@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +18,14 @@ import pandas as pd
 import pytest
 from example_runs import SCENES, example_run
 from mlflow import MlflowClient
+from mlflow.data.dataset_source_registry import resolve_dataset_source
 from same_results import tracking_differences
 
 from facebench.bench.scoring.distance import CURVE_MM
 from facebench.errors import FacebenchError
 from facebench.results.run.folder import RunFolder
 from facebench.results.tables.basis import place_of, refuse_unfinished
-from facebench.results.tracking.benchmark import connect, track_run
+from facebench.results.tracking.benchmark import _source, connect, track_run
 from facebench.results.tracking.run import KEPT_ID, log_trained_model, open_runs
 from facebench.results.tracking.store import sqlite_file, tracking_uri
 
@@ -126,6 +128,24 @@ def test_the_curve_has_one_point_a_tenth_of_a_millimetre(
     at_1_mm = np.abs(CURVE_MM - 1.0).argmin()
     expected = np.mean([curve[at_1_mm] for curve in rows["curve"]])
     assert history[10].value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("s3://lab/MICC", "s3://lab/MICC"),
+        ("gs://lab/MICC", "gs://lab/MICC"),
+        ("az://lab/MICC", "wasbs://lab@ours.blob.core.windows.net/MICC"),
+        ("/lab/MICC", "/lab/MICC"),
+    ],
+)
+def test_a_set_in_a_store_is_named_by_its_address(
+    place: str, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "ours")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert resolve_dataset_source(_source(place)).to_dict()["uri"] == source
 
 
 def test_dataset_and_artefacts(client: MlflowClient, run: RunFolder) -> None:
