@@ -199,7 +199,7 @@ def test_corresponding_points_are_further_than_closest_ones(
 
 
 def test_normals_leave_motion_along_the_surface_to_landmarks(face, scan, scan_landmarks) -> None:
-    normals = preset("correspondence")
+    normals = preset("correspondence").with_setting("points.longest_edge_mm", "inf")
     smooth = normals.with_setting("distance.along", "field")
     labelled, by_field = (
         score_prediction(face, scan, protocol, scan_landmarks=scan_landmarks).score.value_mm

@@ -69,7 +69,8 @@ def test_what_a_changed_protocol_refuses_is_no_number_though_the_pair_is_known(
     sides = [one for one in CHOICES if one.name.endswith("the scan only") or "the pred" in one.name]
     cloud = Mesh(np.asarray(person.vertices), np.empty((0, 3), np.int64))
     for scan, name in ((cloud, "nersemble"), (person, "realy")):
-        values = measure_choices(face, target_of(scan, labels), preset(name), sides)
+        coarse = preset(name).with_setting("points.longest_edge_mm", "inf")
+        values = measure_choices(face, target_of(scan, labels), coarse, sides)
         assert dict(zip((one.name for one in sides), np.isfinite(values), strict=True)) == {
             "corresponding points, from the prediction": scan is person,
             "from the scan only": True,

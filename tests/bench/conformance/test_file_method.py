@@ -86,7 +86,7 @@ def test_what_is_allowed_and_worth_a_thought(tmp_path: Path, person: Mesh) -> No
 
 
 def test_another_topology_of_some_meshes(tmp_path: Path, person: Mesh) -> None:
-    keep(tmp_path, person, landmarks=False)
+    keep(tmp_path, person)
     part = Mesh(person.vertices, person.triangles[:-40])
     write_mesh(part, tmp_path / "subject_02.obj")
     assert doubtful(examine(tmp_path))["topology"] == "2 different ones"

@@ -29,7 +29,7 @@ def moved(scale: float = 1.0) -> Similarity:
 
 @pytest.fixture(scope="module")
 def model() -> MorphableModel:
-    return procedural_model(n_vertices=3000)
+    return procedural_model(n_vertices=2000)
 
 
 @pytest.fixture(scope="module")

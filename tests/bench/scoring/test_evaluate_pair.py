@@ -24,6 +24,9 @@ from facebench.bench.scoring.score import Score
 from facebench.bench.scoring.target import notes_of
 from facebench.recon.mesh import Mesh
 
+COARSE = preset("micc").with_setting("points.longest_edge_mm", "inf")
+"""Meshes as they are: for what is said of a pair, a third of the time."""
+
 
 def test_the_example_of_the_function_runs() -> None:
     found = doctest.DocTestFinder().find(evaluate_pair, "evaluate_pair")
@@ -145,14 +148,14 @@ def test_an_unknown_unit_is_no_fault_of_size() -> None:
 def test_a_scan_that_may_be_mirrored_is_told_where_no_landmarks_tell(face: Mesh) -> None:
     """Its triangles show a reflection that did not turn them; landmarks are not mistaken."""
     mirrored = Mesh(np.asarray(face.vertices) * [-1.0, 1.0, 1.0], face.triangles)
-    told = [r.text for r in evaluate(face, mirrored, "micc").diagnosis if r.text.startswith("the")]
+    told = [r.text for r in evaluate(face, mirrored, COARSE).diagnosis if r.text.startswith("the")]
     assert any("if it is mirrored, only landmarks tell" in text for text in told)
     inwards = Mesh(face.vertices, np.asarray(face.triangles)[:, ::-1])
-    known = evaluate(face, inwards, "micc", scan_landmarks=Landmarks.of_mesh(face))
+    known = evaluate(face, inwards, COARSE, scan_landmarks=Landmarks.of_mesh(face))
     assert not any("mirrored" in remark.text for remark in known.diagnosis)
     for triangles in (mirrored.triangles, inwards.triangles):
         with pytest.raises(EvaluationError, match="the scan is mirrored"):
-            evaluate(face, Mesh(mirrored.vertices, triangles, face.landmarks), "micc")
+            evaluate(face, Mesh(mirrored.vertices, triangles, face.landmarks), COARSE)
 
 
 def test_the_walls_around_a_face_in_stl_are_not_the_face(face: Mesh) -> None:
@@ -171,7 +174,7 @@ def test_coordinates_of_three_decimals_in_metres_are_told(face: Mesh, side: str)
     rounded = Mesh(np.round(np.asarray(face.vertices)), face.triangles)
     sides = {"prediction": face, "scan": face, side: rounded}
     known = Landmarks.of_mesh(face)
-    result = evaluate(**sides, prediction_landmarks=known, scan_landmarks=known)
+    result = evaluate(**sides, protocol=COARSE, prediction_landmarks=known, scan_landmarks=known)
     assert [r.text for r in result.diagnosis if "rounded to steps of 1, and" in r.text]
     fine = Mesh(np.round(np.asarray(face.vertices), 1), face.triangles)
     assert rounding_note(fine) == rounding_note(face) == ""

