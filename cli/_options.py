@@ -248,8 +248,8 @@ def landmarks(function: Command) -> Command:
         default="best",
         metavar="NAME|FILE",
         help="Finds the 68 landmarks that a fit starts from and a face of 'ours' is brought to: "
-        "'face-api-68', 'embedded', 'fan', a file, or 'none' (only 'ours'); 'best' is a fetched "
-        "one where there is one, else 'embedded' for a fit and 'none' for 'ours'.",
+        "'face-api-68', 'embedded', 'fan', a file, or 'none' (only 'ours', whose own face then "
+        "stays); 'best' is a fetched one where there is one, else 'embedded'.",
     )(function)
 
 

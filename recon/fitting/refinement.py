@@ -1,4 +1,4 @@
-"""A face brought to landmarks of its photograph, and its brightness parted on skin and light."""
+"""A face brought to landmarks and light of its photograph, and its skin told from the light."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from ..face.coefficients import Coefficients, CoefficientSizes, FaceCoefficients
-from ..face.imaging import fit_pose, from_pixels, harmonics, pose_of_camera
+from ..face.imaging import fit_pose, from_pixels, harmonics, pose_of_camera, solve_light
 from ..morphable.model import MorphableModel
 from ..vision.landmarks import LandmarkDetector, make_landmark_detector
 from ..weights.catalogue import NONE
+from .colours import ShadedPoints, Visibility, blur_images, look_up
 from .fitter import FEWEST_LANDMARKS, box_of_crop
 from .landmark_objective import LandmarkModel, LandmarkObjective, landmark_weights
 from .solver import FittingSettings, Unknowns, minimise
+from .surface_points import SurfacePoints
 
 SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
 """A good landmark network is off by 3.6 % of the outer eye distance, which is 3 px of the frame."""
@@ -31,8 +33,9 @@ _MOST_EXCESS = 1.2
 _SKIN_RIDGE, _MOST_ALBEDO = 2e-3, 3.0
 
 
-class LandmarkRefiner:
-    """Brings faces of one model to the landmarks that a detector finds in their crops.
+class FaceRefiner:
+    """Brings faces of one model to the landmarks that a detector finds in their crops, and lights
+    them as the crops are lit.
 
     Args:
         model: the face model.
@@ -43,13 +46,15 @@ class LandmarkRefiner:
     def __init__(
         self, model: MorphableModel, detector: LandmarkDetector, device: str = "cpu"
     ) -> None:
-        self._model = LandmarkModel(model).to(device)
+        self._faces, self._model = model, LandmarkModel(model).to(device)
+        self._points = SurfacePoints(model, SETTINGS.pixel_spacing).to(device)
+        self._visibility = Visibility(model).to(device)
         self._unknowns = Unknowns(CoefficientSizes.of(model))
         self.detector, self._device = detector, device
 
     @torch.no_grad()
     def refine(self, faces: FaceCoefficients, crops: NDArray[np.uint8]) -> FaceCoefficients:
-        """Faces with shape, expression and pose moved; albedo and light stay.
+        """Faces with shape, expression and pose moved, and lit anew.
 
         Args:
             faces: (B, ...) as regressed from the crops, in their coordinates.
@@ -57,13 +62,35 @@ class LandmarkRefiner:
         """
         size = crops.shape[1]
         places = self.detector.landmarks(list(crops), [box_of_crop(size)] * len(crops))
-        return self.refine_to(faces, places, size)
+        return self.relight(self.refine_to(faces, places, size), crops)
+
+    @torch.no_grad()
+    def relight(self, faces: FaceCoefficients, crops: NDArray[np.uint8]) -> FaceCoefficients:
+        """The same faces in the light that makes them look most like their crops.
+
+        In closed form, of all points in sight; then `share_brightness`. A face of which nothing is
+        in sight stays as it is.
+        """
+        given = faces.tensors(self._device)
+        vector = self._unknowns.pack(
+            Coefficients(*(part.double() for part in vars(given).values()))
+        )
+        shaded = ShadedPoints(self._points, self._unknowns, vector)
+        seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
+        images = torch.tensor(crops, device=self._device).permute(0, 3, 1, 2).float() / 255.0
+        colours = look_up(blur_images(images, SETTINGS.light_blur), shaded.placed)
+        light = solve_light(shaded.bands, shaded.albedo, colours, seen).to(given.light)
+        usable = (seen.sum(0) > 0) & light.isfinite().all(2).all(1)
+        light = torch.where(usable[:, None, None], light, given.light)
+        lit = share_brightness(self._faces, replace(given, light=light))
+        return FaceCoefficients.of(lit.where(usable, given))
 
     @torch.no_grad()
     def refine_to(
         self, faces: FaceCoefficients, landmarks: NDArray[np.floating], size: int
     ) -> FaceCoefficients:
-        """The same for landmarks (B, 68, 2) px of crops of a size; NaN: unknown.
+        """Faces brought to landmarks (B, 68, 2) px of crops of a size, NaN: unknown; skin and light
+        stay.
 
         A face with too few landmarks, or for which nothing better is found, stays as it is.
         """
@@ -97,9 +124,7 @@ class LandmarkRefiner:
         return FaceCoefficients.of(Coefficients(*(part.float() for part in vars(new).values())))
 
 
-def make_refiner(
-    model: MorphableModel, landmarks: str, device: str = "cpu"
-) -> LandmarkRefiner | None:
+def make_refiner(model: MorphableModel, landmarks: str, device: str = "cpu") -> FaceRefiner | None:
     """What brings a model's faces to landmarks; None where none are asked for.
 
     Args:
@@ -112,7 +137,7 @@ def make_refiner(
     """
     if landmarks == NONE:
         return None
-    return LandmarkRefiner(model, make_landmark_detector(landmarks, device), device)
+    return FaceRefiner(model, make_landmark_detector(landmarks, device), device)
 
 
 @torch.no_grad()

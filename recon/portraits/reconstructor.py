@@ -24,7 +24,7 @@ from ..face.coefficients import (
 from ..face.crop import Box, box_of_points, box_overlap, crop_square, crop_window
 from ..face.imaging import illuminate, project, rotate, rotation_matrix, to_pixels
 from ..fitting.fitter import CropFitter
-from ..fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
+from ..fitting.refinement import FaceRefiner, make_refiner, share_brightness
 from ..fitting.solver import FittingSettings
 from ..mesh import Mesh
 from ..morphable import EMBEDDED, HUMAN
@@ -104,7 +104,7 @@ class Reconstructor:
         regressor: in evaluation mode.
         device: where the network runs, as PyTorch names it.
         texture_size: side of the textures in pixels.
-        refiner: brings what the network says to the landmarks of the crop; None leaves it.
+        refiner: brings what the network says to landmarks and light of the crop; None leaves it.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Reconstructor:
         regressor: FaceNetwork,
         device: str = "cpu",
         texture_size: int = 1024,
-        refiner: LandmarkRefiner | None = None,
+        refiner: FaceRefiner | None = None,
     ) -> None:
         self.model = model
         self.regressor = regressor.to(device)
@@ -276,8 +276,7 @@ def choose_method(
     """
     method = method or ("ours" if checkpoint else "fitting")
     if method == "ours":
-        # Without fetched ones none: the embedded ones are no better than the face's own.
-        found = resolve_choice("landmarks", landmarks, otherwise=NONE)
+        found = resolve_choice("landmarks", landmarks)
         # Weights that are given are of the model that training takes where nothing is asked for.
         own = EMBEDDED if checkpoint else HUMAN
         return ReconstructionMethod(method, model or own, checkpoint, found)

@@ -150,20 +150,19 @@ def is_fetched(network: PackagedNetwork) -> bool:
     return weights_file(network).is_file()
 
 
-def resolve_choice(kind: Kind, choice: str, otherwise: str = EMBEDDED) -> str:
+def resolve_choice(kind: Kind, choice: str) -> str:
     """The network that a choice means now: a name that is not `best`, or the path of a file.
 
     Args:
         kind: what the network does.
         choice: of the user.
-        otherwise: what `best` means where nothing was fetched.
 
     Raises:
         FacebenchError: there is no such network or file, or its weights are not here.
     """
     known = {network.name: network for network in CATALOGUE if network.kind == kind}
     if choice == BEST:
-        return next((name for name, one in known.items() if is_fetched(one)), otherwise)
+        return next((name for name, one in known.items() if is_fetched(one)), EMBEDDED)
     if choice in known and not is_fetched(known[choice]):
         raise FacebenchError(
             f"the weights of {choice} are not here",

@@ -19,10 +19,11 @@ from facebench.recon.face.imaging import (
     rotation_matrix,
     to_pixels,
 )
-from facebench.recon.fitting.refinement import LandmarkRefiner, make_refiner, share_brightness
+from facebench.recon.fitting.refinement import FaceRefiner, make_refiner, share_brightness
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
-from facebench.recon.render.face import FaceDecoder
+from facebench.recon.render import make_renderer
+from facebench.recon.render.face import FaceDecoder, FaceRenderer
 
 SIZE, FACES = 224, 4
 
@@ -74,7 +75,7 @@ def test_the_face_meets_its_landmarks_and_keeps_the_rest(
     model: MorphableModel, truth: FaceCoefficients, start: FaceCoefficients
 ) -> None:
     at = _landmarks(model, truth)
-    refined = LandmarkRefiner(model, _Nobody()).refine_to(start, at, SIZE)
+    refined = FaceRefiner(model, _Nobody()).refine_to(start, at, SIZE)
     assert _error(model, start, at) > 3.0
     assert _error(model, refined, at) < 0.8
     # The head is turned by the landmarks, not by bending a frontal face.
@@ -82,7 +83,7 @@ def test_the_face_meets_its_landmarks_and_keeps_the_rest(
     np.testing.assert_allclose(refined.albedo, start.albedo, atol=1e-6)
     np.testing.assert_allclose(refined.light, start.light, atol=1e-6)
     # It is the most probable face near the one that was regressed: that one itself where it fits.
-    same = LandmarkRefiner(model, _Nobody()).refine_to(truth, at, SIZE)
+    same = FaceRefiner(model, _Nobody()).refine_to(truth, at, SIZE)
     assert np.abs(same.identity - truth.identity).max() < 0.02
 
 
@@ -90,7 +91,7 @@ def test_a_face_without_landmarks_stays_and_harms_no_other(
     model: MorphableModel, truth: FaceCoefficients, start: FaceCoefficients
 ) -> None:
     at = _landmarks(model, truth)
-    refiner = LandmarkRefiner(model, _Nobody())
+    refiner = FaceRefiner(model, _Nobody())
     whole = refiner.refine_to(start, at, SIZE)
     missing = at.copy()
     missing[1] = np.nan
@@ -111,7 +112,7 @@ def test_blend_shapes_stay_between_0_and_1_and_not_their_steps() -> None:
     said, shown = np.zeros((2, 2, sizes.expression))
     said[:, jaw], shown[:, jaw] = (0.5, 0.8), (0.0, 1.3)
     at = _landmarks(human, replace(rest, expression=shown))
-    found = LandmarkRefiner(human, _Nobody()).refine_to(replace(rest, expression=said), at, SIZE)
+    found = FaceRefiner(human, _Nobody()).refine_to(replace(rest, expression=said), at, SIZE)
     assert found.expression[0, jaw] < 0.25 and found.expression[1, jaw] < 1.1
     assert found.expression.min() > -0.1
 
@@ -127,14 +128,40 @@ def test_landmarks_are_looked_for_in_the_whole_crop(
             return at
 
     crops = np.zeros((FACES, SIZE, SIZE, 3), np.uint8)
-    found = LandmarkRefiner(model, Known()).refine(start, crops)
+    found = FaceRefiner(model, Known()).refine(start, crops)
     assert _error(model, found, at) < 0.8
     assert torch.is_inference_mode_enabled() is False
 
 
+def test_the_face_is_lit_as_its_photograph_is(
+    model: MorphableModel, truth: FaceCoefficients
+) -> None:
+    light = ambient_light(FACES).double().numpy() * np.array([0.5, 0.8, 1.0, 1.2])[:, None, None]
+    light[:, 3] = np.array([-0.3, 0.0, 0.1, 0.3])[:, None]
+    shown = replace(truth, light=light)
+    crops = _photographs(model, shown)
+    beside = replace(shown, light=ambient_light(FACES).double().numpy())
+    # Of the last nothing is in the picture.
+    beside.pose[3, 3] = 3.0
+    found = FaceRefiner(model, _Nobody()).relight(beside, crops)
+    lit = _photographs(model, replace(found, pose=shown.pose))
+    skin = crops[:3].max(3) > 0
+    assert np.abs(lit[:3].astype(float) - crops[:3])[skin].mean() < 4.0
+    before = _photographs(model, replace(beside, pose=shown.pose))
+    assert np.abs(before[:3].astype(float) - crops[:3])[skin].mean() > 12.0
+    np.testing.assert_allclose(found.light[3], beside.light[3], atol=1e-6)
+    np.testing.assert_allclose(found.albedo[3], beside.albedo[3], atol=1e-6)
+
+
+def _photographs(model: MorphableModel, faces: FaceCoefficients) -> NDArray[np.uint8]:
+    renderer = FaceRenderer(FaceDecoder(model), make_renderer("outline"), (SIZE, SIZE))
+    drawn, _ = renderer(faces.tensors("cpu"))
+    return (drawn.image.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().byte().numpy()
+
+
 def test_none_refines_nothing(model: MorphableModel) -> None:
     assert make_refiner(model, "none") is None
-    assert isinstance(make_refiner(model, "embedded"), LandmarkRefiner)
+    assert isinstance(make_refiner(model, "embedded"), FaceRefiner)
 
 
 def test_a_dark_photograph_is_dark_skin_and_little_light() -> None:

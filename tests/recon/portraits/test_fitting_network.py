@@ -57,9 +57,9 @@ def test_a_photograph_is_fitted_unless_a_network_is_asked_for(tmp_path: Path) ->
         usual = choose_method(None, None, None)
         assert usual == ReconstructionMethod("fitting", "human", None, "embedded")
         trained = choose_method(None, None, weights)
-        assert trained == ReconstructionMethod("ours", "embedded", weights, "none")
+        assert trained == ReconstructionMethod("ours", "embedded", weights, "embedded")
         assert choose_method("ours", None, None) == ReconstructionMethod(
-            "ours", "human", None, "none"
+            "ours", "human", None, "embedded"
         )
         own = choose_method("fitting", "mine.npz", landmarker)
         assert own == ReconstructionMethod("fitting", "mine.npz", None, str(landmarker))
