@@ -47,7 +47,10 @@ TONE_REACH = 0.06
 
 BRIGHTEST = 0.95
 """Where too little light was found, photographs divided by it would be brighter than white: they
-are dimmed as a whole until 98 % of what they show stays below this."""
+are dimmed as a whole until 98 % of what they show of the face stays below this."""
+
+COVERED_REGIONS = ("neck", "head", "left_ear", "right_ear")
+"""Of a model: where a photograph shows collars and hair, whose brightness says nothing of skin."""
 
 _CELLS = 64
 _LEVEL = 0.02
@@ -93,6 +96,7 @@ class TextureSpace:
         pixels: (N,) row-major, ascending.
         corners: (N, 3) vertices of the triangle there.
         weights: (N, 3) barycentric coordinates in it.
+        face: (N,) bool, none of the `COVERED_REGIONS`.
         nearest: (size * size,) for every pixel the index in `pixels` of the nearest one, so that
             what lies between the charts repeats their borders and nothing bleeds in.
     """
@@ -106,6 +110,7 @@ class TextureSpace:
         flat = np.pad(2.0 * self.uv - 1.0, ((0, 0), (0, 1)))
         self.pixels, triangles, weights = visible_triangles(flat, charted, (size, size))
         self.corners, self.weights = charted[triangles].astype(np.int64), weights.T
+        self.face = ~np.isin(self.corners[:, 0], model.vertices_of(*COVERED_REGIONS))
         self.nearest = _nearest(self.pixels, size)
 
     def at(self, values: Values) -> NDArray[np.float32]:
@@ -233,7 +238,7 @@ def blend(
     if not seen:
         return space.texture(own)
     shown, weight = _merge_views(seen)
-    shown = _dim(shown, weight)
+    shown = _dim(shown, weight * space.face)
     # Both: a point seen aslant and one near the border of what is seen fade alike.
     share = (weight * _feather(space, weight > 0.0))[:, None]
     if not share.any():

@@ -18,7 +18,7 @@ from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer, shade
-from facebench.recon.texture.texture import TextureSpace, sample_view
+from facebench.recon.texture.texture import COVERED_REGIONS, TextureSpace, sample_view
 
 SIZE = 384
 SIDE = 512
@@ -48,10 +48,15 @@ def true_colours() -> NDArray[np.float64]:
     return 0.45 + 0.2 * np.stack(waves, axis=1)
 
 
-def photograph(reconstructor: Reconstructor, face: FaceCoefficients) -> NDArray[np.uint8]:
+def photograph(
+    reconstructor: Reconstructor, face: FaceCoefficients, collar: float | None = None
+) -> NDArray[np.uint8]:
     batch = face[None].tensors("cpu")
     drawing = FaceRenderer(reconstructor.decoder, make_renderer("outline", sigma=1e-6), (SIDE,) * 2)
-    colours = torch.from_numpy(true_colours().astype(np.float32)).unsqueeze(2)
+    own = true_colours()
+    if collar is not None:
+        own[MODEL.vertices_of(*COVERED_REGIONS)] = collar
+    colours = torch.from_numpy(own.astype(np.float32)).unsqueeze(2)
     shape = reconstructor.decoder.shape(batch.identity, batch.expression)
     vertices, lit = shade(shape, colours, batch.pose, batch.light, drawing.normals)
     image = drawing.renderer(vertices, lit, reconstructor.decoder.triangles, (SIDE, SIDE)).image
@@ -187,6 +192,21 @@ def test_too_little_light_dims_instead_of_burning_out(reconstructor: Reconstruct
     dark = replace(face, light=face.light / 4.0)
     texture = reconstructor.texture(face.albedo, [reconstructor.view(picture, dark)])
     assert (texture.picture == 255).all(axis=2).mean() < 0.01
+
+
+def test_a_white_collar_does_not_dim_the_face(reconstructor: Reconstructor) -> None:
+    face = face_at(side_light=0.0)
+    # Shown darker than the face is lit, so that it alone leaves room for brighter skin.
+    dim = replace(face, light=face.light / 1.3)
+    cheeks = MODEL.vertices_of("left_cheek", "right_cheek")
+    assert len(MODEL.vertices_of(*COVERED_REGIONS)) > 1000
+
+    def shown(collar: float) -> NDArray[np.float64]:
+        view = reconstructor.view(photograph(reconstructor, face, collar), dim)
+        return reconstructor.texture(face.albedo, [view]).at_vertices()[cheeks]
+
+    # The median: beside the ears the collar's tone goes on into what is not seen.
+    assert np.median(np.abs(shown(1.0) - shown(0.2))) < 0.005
 
 
 def test_spaces_are_made_alike(reconstructor: Reconstructor) -> None:
