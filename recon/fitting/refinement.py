@@ -121,7 +121,8 @@ class FaceRefiner:
         new = self._unknowns.unpack(vector).where(usable, old)
         # Depth is no unknown, and comes back as it went in.
         new.pose[:, 5] = old.pose[:, 5]
-        return FaceCoefficients.of(Coefficients(*(part.float() for part in vars(new).values())))
+        met = Coefficients(*(part.float() for part in vars(new).values()))
+        return FaceCoefficients.of(align_gaze(self._faces, met).where(usable, met))
 
 
 def make_refiner(model: MorphableModel, landmarks: str, device: str = "cpu") -> FaceRefiner | None:
@@ -138,6 +139,26 @@ def make_refiner(model: MorphableModel, landmarks: str, device: str = "cpu") -> 
     if landmarks == NONE:
         return None
     return FaceRefiner(model, make_landmark_detector(landmarks, device), device)
+
+
+def align_gaze(model: MorphableModel, faces: Coefficients) -> Coefficients:
+    """Faces whose eyes look to the same side, by the mean of both.
+
+    Pixels tell a gaze by a few points of each eye: told for each by itself, eyes cross. Faces of a
+    model without face units of a gaze stay as they are.
+    """
+    for left, right in (("Left", "Right"), ("_L", "_R")):  # ARKit's names, and ICT-FaceKit's.
+        to_right = [f"eyeLookIn{left}", f"eyeLookOut{right}"]
+        to_left = [f"eyeLookOut{left}", f"eyeLookIn{right}"]
+        if not {*to_right, *to_left} <= set(model.expression_names):
+            continue
+        ways = [[model.expression_names.index(unit) for unit in way] for way in (to_right, to_left)]
+        expression = faces.expression.clone()
+        sideways = (expression[:, ways[0]] - expression[:, ways[1]]).mean(1, keepdim=True)
+        expression[:, ways[0]] = sideways.clamp_min(0.0).expand(-1, 2)
+        expression[:, ways[1]] = (-sideways).clamp_min(0.0).expand(-1, 2)
+        faces = replace(faces, expression=expression)
+    return faces
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from ..face.coefficients import (
 from ..face.crop import Box, box_of_points, box_overlap, crop_square, crop_window
 from ..face.imaging import illuminate, project, rotate, rotation_matrix, to_pixels
 from ..fitting.fitter import CropFitter
-from ..fitting.refinement import FaceRefiner, make_refiner, share_brightness
+from ..fitting.refinement import FaceRefiner, align_gaze, make_refiner, share_brightness
 from ..fitting.solver import FittingSettings
 from ..mesh import Mesh
 from ..morphable import EMBEDDED, HUMAN
@@ -237,10 +237,12 @@ class FittingNetwork(FaceNetwork):
         self.crop_fitter, self._model = fitter, model
 
     def forward(self, images: Tensor) -> Coefficients:
-        """Coefficients of RGB images (B, 3, S, S) in [0, 1], their skin as `share_brightness`."""
+        """Coefficients of RGB images (B, 3, S, S) in [0, 1], finished by `align_gaze` and
+        `share_brightness`."""
         # Detectors take bytes; rounded, for they were bytes before they became tensors.
         crops = (images * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        return share_brightness(self._model, self.crop_fitter.fit(crops).coefficients)
+        fitted = align_gaze(self._model, self.crop_fitter.fit(crops).coefficients)
+        return share_brightness(self._model, fitted)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,12 @@ from facebench.recon.face.imaging import (
     rotation_matrix,
     to_pixels,
 )
-from facebench.recon.fitting.refinement import FaceRefiner, make_refiner, share_brightness
+from facebench.recon.fitting.refinement import (
+    FaceRefiner,
+    align_gaze,
+    make_refiner,
+    share_brightness,
+)
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render import make_renderer
@@ -157,6 +162,22 @@ def _photographs(model: MorphableModel, faces: FaceCoefficients) -> NDArray[np.u
     renderer = FaceRenderer(FaceDecoder(model), make_renderer("outline"), (SIZE, SIZE))
     drawn, _ = renderer(faces.tensors("cpu"))
     return (drawn.image.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().byte().numpy()
+
+
+def test_both_eyes_look_to_one_side(model: MorphableModel) -> None:
+    human = load_model("human")
+    sizes, names = CoefficientSizes.of(human), human.expression_names
+    faces = Coefficients.mean_faces(sizes, torch.zeros(2, 7), torch.zeros(2, 9, 3))
+    ways = {"eyeLookInLeft": (0.8, 0.6), "eyeLookInRight": (0.2, 0.6), "eyeLookUpLeft": (0.3, 0.3)}
+    for unit, values in ways.items():
+        faces.expression[:, names.index(unit)] = torch.tensor(values)
+    found = align_gaze(human, faces).expression
+    ways = {"eyeLookInLeft": (0.3, 0), "eyeLookOutRight": (0.3, 0), "eyeLookUpLeft": (0.3, 0.3)}
+    expected = torch.zeros_like(found)
+    for unit, values in ways.items():
+        expected[:, names.index(unit)] = torch.tensor(values)
+    torch.testing.assert_close(found, expected)
+    assert align_gaze(model, faces) is faces
 
 
 def test_none_refines_nothing(model: MorphableModel) -> None:
