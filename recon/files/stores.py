@@ -375,7 +375,8 @@ def _bucket(scheme: str, bucket: str, _: int) -> Any:
         return from_url(
             address,
             client_options={
-                "allow_http": any(at.startswith("http:") for at in endpoints),
+                # Of Google's the address stands in the file of credentials, where it is another.
+                "allow_http": scheme == "gs" or any(at.startswith("http:") for at in endpoints),
                 "timeout": "60s",
             },
             # `ask` waits itself, and says so.
