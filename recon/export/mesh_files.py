@@ -84,7 +84,7 @@ def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, 
 
 
 def _lines(form: str, rows: NDArray[Any]) -> str:
-    """A line for each row (N, K) in the form of its K numbers, in a quarter of `np.savetxt`'s time."""
+    """A line for each row (N, K) in the form of its numbers, in a quarter of `savetxt`'s time."""
     return f"{form}\n" * len(rows) % tuple(np.asarray(rows).ravel().tolist())
 
 
