@@ -11,7 +11,6 @@ from functools import cached_property, partial
 from typing import Any
 from typing import Protocol as Interface
 
-import numpy as np
 import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
@@ -27,16 +26,15 @@ from ..bench.scoring.result import SCORED, Result
 from ..bench.scoring.statistics import geometric_mean
 from ..bench.scoring.target import Prediction, Ruler
 from ..errors import FacebenchError, count_of, error_line
-from ..recon.export.mesh_files import write_ply
 from ..recon.face.tracks import describe_others
 from ..recon.files.contents import content_hashes
 from ..recon.files.publishing import publish
 from ..recon.mesh import Mesh
 from ..recon.video.decode import estimate_frames
-from ..results.run.folder import RunFolder, RunRecord
+from ..results.run.folder import RunFolder
 from ..results.run.growing import GrowingTable
 from ..results.run.items import ItemsTable
-from ..results.run.ledger import ClipProgress, ClipSum, Ledger
+from ..results.run.ledger import ClipProgress, Ledger
 from ..results.run.record import now
 from ..results.run.summary import SceneSummary, summarise
 from .cluster import is_connected
@@ -56,11 +54,9 @@ class Listener(Interface):
 
     def frames(self, row: ChunkRow) -> None:
         """A chunk is done and kept."""
-        ...
 
     def subject(self, name: str) -> None:
         """A subject's items are measured and kept."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -120,13 +116,10 @@ class Benchmark:
         """Whether it is worth starting Ray for, or workers were asked for."""
         if len(self.dataset.items) > FEW_ITEMS:
             return True
-        job = self.job
-        return job is not None and (job.workers is not None or self._frames(job) > FEW_FRAMES)
-
-    def _frames(self, job: FrameJob) -> float:
-        """About how many frames there are to read."""
-        most = math.inf if job.limit is None else job.limit
-        return sum(min(estimate_frames(clip.path), most) for clip in self.clips)
+        if self.job is None or self.job.workers is not None:
+            return self.job is not None
+        most = math.inf if self.job.limit is None else self.job.limit
+        return sum(min(estimate_frames(clip.path), most) for clip in self.clips) > FEW_FRAMES
 
     @property
     def ruler(self) -> Ruler:
@@ -178,7 +171,10 @@ def run_benchmark(
     summary = summarise(folder)
     # The record's end comes last: who finds it may trust that everything else is there.
     folder.write_summary(summary)
-    folder.write_record(_end_record(folder))
+    statuses = folder.scores.table(["status"])["status"].to_pylist()
+    scored = statuses.count(SCORED)
+    counts = {"n_scored": scored, "n_unscored": len(statuses) - scored}
+    folder.write_record(replace(folder.record(), ended=now(), **counts))
     return summary
 
 
@@ -221,10 +217,10 @@ def score_items(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> No
     """
     ruler = benchmark.ruler
     if benchmark.protocol.alignment.scale == "global":
-        _pass(benchmark, folder, ruler, folder.first_pass, _keep_nothing, listen)
+        _pass(benchmark, folder, ruler, folder.first_pass, lambda measured: None, listen)
         ruler = replace(ruler, fixed_scale=global_scale(folder.first_pass))
         folder.write_record(replace(folder.record(), global_scale=ruler.fixed_scale))
-    _pass(benchmark, folder, ruler, folder.scores, keep_arrays, listen)
+    _pass(benchmark, folder, ruler, folder.scores, folder.keep_arrays, listen)
 
 
 def global_scale(table: ItemsTable) -> float | None:
@@ -239,7 +235,7 @@ def _pass(
     folder: RunFolder,
     ruler: Ruler,
     table: ItemsTable,
-    keep: Callable[[Measured, RunFolder], None],
+    keep: Callable[[Measured], None],
     listen: Listener,
 ) -> None:
     """Measure all items; those that the table has, of the same files and scale, stay."""
@@ -263,7 +259,7 @@ def _pass(
             group = siblings[measured[0].result.item]
             sound = list(_check_unchanged(measured, group, benchmark, digests, ruler))
             for one in sound:
-                keep(one, folder)
+                keep(one)
             new = [one.result for one in sound]
             others = growing.find(item.id for item in group)
             growing.add([*_with_siblings(others, new), *new])
@@ -328,26 +324,6 @@ def _check_unchanged(
         yield replace(sound, result=replace(sound.result, data_digest=digests[item.id]))
 
 
-def keep_arrays(item: Measured, folder: RunFolder) -> None:
-    """The mesh and the distances, before the row that tells of them."""
-    name = item.result.item
-    path, scan_path = folder.mesh_path(name), folder.scan_path(name)
-    if item.aligned is None:
-        # An earlier command's face would stand beside a row that says there is none.
-        path.unlink(missing_ok=True)
-        scan_path.unlink(missing_ok=True)
-        folder.point_errors.remove(name)
-        return
-    # The row is written last: a row whose distances are missing could not be pooled.
-    folder.point_errors.write(name, item.distances)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
-    if item.scan is not None:
-        scan_path.parent.mkdir(parents=True, exist_ok=True)
-        scan, errors = item.scan
-        write_ply(scan, scan_path, {"error": errors.astype(np.float32)})
-
-
 def predictions(items: Sequence[Item], benchmark: Benchmark, ledger: Ledger) -> Job:
     """What the method made of each item, or why it made nothing."""
     return [(item, _prediction(item, benchmark, ledger)) for item in items]
@@ -376,16 +352,6 @@ def measure_here(jobs: Iterable[Job], ruler: Ruler) -> Iterator[list[Measured]]:
         yield done
 
 
-def _keep_nothing(item: Measured, folder: RunFolder) -> None:
-    """The first pass is for the scales alone."""
-
-
-def _end_record(folder: RunFolder) -> RunRecord:
-    statuses = folder.scores.table(["status"])["status"].to_pylist()
-    scored = statuses.count(SCORED)
-    return replace(folder.record(), ended=now(), n_scored=scored, n_unscored=len(statuses) - scored)
-
-
 def _prediction(item: Item, benchmark: Benchmark, ledger: Ledger) -> Prediction:
     method = benchmark.method
     if isinstance(method, HoldsMeshes):
@@ -397,7 +363,12 @@ def _prediction(item: Item, benchmark: Benchmark, ledger: Ledger) -> Prediction:
 
 def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
     total = ledger.total(clip.id)
-    note, read, faces = "; ".join([*total.reasons, *_left_out(total)]), total.frames, total.faces
+    reasons, read, faces = list(total.reasons), total.frames, total.faces
+    if total.others:
+        # From 1, as players and the report count frames.
+        others = [(first + 1, last + 1, count) for first, last, count in total.others]
+        reasons.append(f"other faces are left out: {describe_others(others)}")
+    note = "; ".join(reasons)
     # A mean of some of the frames is another number, and nobody would see it.
     if not total.finished:
         return Prediction(None, note or UNFINISHED, read, faces)
@@ -406,26 +377,14 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
             None, note or f"no face was found in any of {count_of(read, 'frame')}", read, 0
         )
     try:
-        mesh = _mean_mesh(method, total)
+        mesh = method.mesh(total.sum / faces)
+        # The mean of the decoded vectors, where those were added up: only a linear decoder makes
+        # the same of the mean vector; `reduction.average = meshes` is for others.
+        if total.vertices is not None:
+            mesh = replace(mesh, vertices=(total.vertices / faces).reshape(-1, 3))
     except Exception as error:
         return Prediction(None, error_line(error), read, faces)
     return Prediction(mesh, note, read, faces, vectors=total.vectors)
-
-
-def _left_out(total: ClipSum) -> Iterator[str]:
-    if total.others:
-        # From 1, as players and the report count frames.
-        others = [(first + 1, last + 1, count) for first, last, count in total.others]
-        yield f"other faces are left out: {describe_others(others)}"
-
-
-def _mean_mesh(method: Method, total: ClipSum) -> Mesh:
-    """The mean vector decoded, or the mean of the decoded vectors where those were added up."""
-    mesh = method.mesh(total.sum / total.faces)
-    # Only a linear decoder gives the same for both; `reduction.average = meshes` is for others.
-    if total.vertices is None:
-        return mesh
-    return replace(mesh, vertices=(total.vertices / total.faces).reshape(-1, 3))
 
 
 def _from_file(method: HoldsMeshes, item: Item, unit_known: bool) -> Prediction:

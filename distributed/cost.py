@@ -25,7 +25,7 @@ from ..recon.face.crop import Box
 from ..recon.mesh import Mesh
 from ..recon.video.decode import CHUNK_FRAMES, estimate_frames, read_chunks
 from ..results.run.folder import RunFolder
-from .benchmark import Benchmark, item_jobs, keep_arrays, predictions
+from .benchmark import Benchmark, item_jobs, predictions
 from .frames import FrameJob
 
 STAGES = ("decode videos", "find faces", "encode faces", "keep rows", "measure subjects")
@@ -176,7 +176,7 @@ def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, secon
         start = time.process_time()
         measured = measure_job(job, ruler)
         for one in measured:
-            keep_arrays(one, folder)
+            folder.keep_arrays(one)
         spent = time.process_time() - start
         # What has no scan costs nothing and is no sample of the others.
         if any(one.result.scored for one in measured):

@@ -12,7 +12,7 @@ from ...errors import error_line
 from ...recon.files.mirror import fetch
 from ...recon.mesh import Mesh
 from ..dataset.interface import Item
-from ..meshes.decimate import DecimatedMesh, decimate
+from ..meshes.clean import DecimatedMesh, decimate
 from ..protocol.record import Protocol
 from .diagnosis import warnings
 from .reduce import over_frames, over_scans, score_scans

@@ -231,13 +231,14 @@ def parsing(
       facebench figure parsing --out figures/parsing
       facebench figure parsing photographs/ --parser 79999_iter.pth --out figures/mine
     """
+    from ...bench.figures.occlusion import parsed_masks
     from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.occlusion import parsing_sheet
 
     notes: list[str] = []
     if photographs:
         found = _shared.read(photographs, limit, detector)
-        masks = {"parsed": _parse(found, parser, device)}
+        masks = {"parsed": parsed_masks(found, parser, device)}
     else:
         found, masks, notes = _made_with_masks(model, limit, seed, parser, device)
     sheet = parsing_sheet(found, masks, FaceArtist(), notes)
@@ -247,7 +248,7 @@ def parsing(
 def _made_with_masks(
     model: str, limit: int, seed: int, parser: str, device: str
 ) -> tuple[tuple[Photograph, ...], dict[str, list[Mask]], list[str]]:
-    from ...bench.figures.occlusion import labelled_faces, photograph_of
+    from ...bench.figures.occlusion import labelled_faces, parsed_masks, photograph_of
     from ...recon.morphable.load import load_model
     from ...recon.network.vision_weights import EMBEDDED, embedded_network
     from ...results.figures.occlusion import agreement_note
@@ -259,16 +260,10 @@ def _made_with_masks(
     # True masks are worth a figure without a parser; one that was asked for is not optional.
     if parser == EMBEDDED and not embedded_network("parser").is_file():
         return found, masks, ["The package holds no parser: the true masks are shown."]
-    masks["parsed"] = _parse(found, parser, device)
+    masks["parsed"] = parsed_masks(found, parser, device)
     note = agreement_note(masks["parsed"], masks["true mask"])
     click.echo(note)
     return found, masks, [note]
-
-
-def _parse(photographs: tuple[Photograph, ...], parser: str, device: str) -> list[Mask]:
-    from ...bench.figures.occlusion import parsed_masks
-
-    return parsed_masks(photographs, parser, device)
 
 
 @click.command(name="consistency")
@@ -327,6 +322,7 @@ def consistency(
         --method "ours=with/weights.pt as second view" \\
         --method "ours=without/weights.pt as no second view"
     """
+    from ...bench.figures.consistency import face_of, spread_of
     from ...bench.figures.photographs import reconstruct_faces
     from ...bench.method.registry import build_choices, method_choices
     from ...results.figures import consistency as texts
@@ -334,7 +330,11 @@ def consistency(
     built = build_choices(method_choices(methods), model, device)
     found = _photographs(photographs, model, people, each, seed, detector)
     faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
-    spreads = _spreads(built, found, faces, _features(recogniser, device))
+    features = _features(recogniser, device)
+    spreads = [
+        spread_of(label, found, shown, face_of(built[label]), features)
+        for label, shown in faces.items()
+    ]
     _draw(found, faces, texts.spread_notes(spreads), limit, out, width, dpi)
     # In the order of the photographs, each person once; a set would have none.
     names = list(dict.fromkeys(one.subject for one in found))
@@ -366,20 +366,6 @@ def _features(choice: str, device: str) -> IdentityFeatures | None:
         click.echo("No angles: the package holds no recogniser, give --recogniser.", err=True)
         return None
     return make_identity_features(found, device)
-
-
-def _spreads(
-    methods: dict[str, Method],
-    photographs: Sequence[Photograph],
-    found: Reconstructions,
-    features: IdentityFeatures | None,
-) -> list[Spread]:
-    from ...bench.figures.consistency import face_of, spread_of
-
-    return [
-        spread_of(label, photographs, reconstructions, face_of(methods[label]), features)
-        for label, reconstructions in found.items()
-    ]
 
 
 def _draw(

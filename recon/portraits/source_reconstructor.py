@@ -32,8 +32,7 @@ from ..face.tracks import describe_others
 from ..files.pictures import count_pictures
 from ..render import sharp_renderer
 from ..render.face import FaceRenderer, draw_overlay
-from ..video.decode import read_chunks
-from ..video.encode import frame_rate, write_video
+from ..video.decode import frame_rate, read_chunks, write_video
 from ..vision.detect import ManyFacesDetector, are_elsewhere
 from .reconstructor import FaceCrop, Reconstructor, to_tensor
 from .results import FaceFiles, ResultLedger, SheetRenderer, SourceResult, write_frame_table

@@ -59,25 +59,8 @@ MASK_ORDER = "bisenet"
 """Name of the class order below, kept beside every mask."""
 
 CLASS_NAMES = (
-    "background",
-    "skin",
-    "l_brow",
-    "r_brow",
-    "l_eye",
-    "r_eye",
-    "eye_glasses",
-    "l_ear",
-    "r_ear",
-    "ear_ring",
-    "nose",
-    "mouth",
-    "u_lip",
-    "l_lip",
-    "neck",
-    "necklace",
-    "cloth",
-    "hair",
-    "hat",
+    *("background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_glasses", "l_ear", "r_ear"),
+    *("ear_ring", "nose", "mouth", "u_lip", "l_lip", "neck", "necklace", "cloth", "hair", "hat"),
 )
 """Classes by number. `l_` and `r_` are the subject's left and right, except `l_lip`: lower lip."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,8 +21,9 @@ from ..network.tensor_files import read_content, recipe_in, write_content
 from ..recipes.files import AnyRecipe
 from ..regressors.checkpoint import describe_weights, restore
 from .batches import BatchSource, prefetch
-from .optimise import LossMeter, NonFiniteGuard, Row, Trainable
+from .optimise import NonFiniteGuard, Row, StepReport, Trainable
 
+Item = TypeVar("Item")
 Validate = Callable[[], Row]
 Finish = Callable[[], None]
 Show = Callable[[Path], None]
@@ -299,3 +302,65 @@ def _difference(old: Any, new: Any) -> str:
     # Sections, not values: two recipes side by side would fill the screen.
     changed = [key for key in new if old.get(key) != new[key]]
     return ", ".join(changed)
+
+
+class LossMeter:
+    """Adds up step reports; `row` gives their average and starts again."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def add(self, report: StepReport) -> None:
+        """Count one step; the losses of a step that was left out do not enter the average.
+
+        A term that is not computed in every step, as the pixels' before `loss.pixel_from`, is
+        averaged over those that have it.
+        """
+        self._images += report.images
+        if not report.applied:
+            return
+        for name, value in {"total": report.total, **report.terms}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] += 1
+        self._gradients = report.gradients
+
+    def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
+        """The batches, with the time spent waiting for them counted."""
+        source = iter(batches)
+        while True:
+            start = time.perf_counter()
+            try:
+                batch = next(source)
+            except StopIteration:
+                return
+            self._waited += time.perf_counter() - start
+            yield batch
+
+    def row(self, step: int, skipped: int, workers: int) -> Row:
+        """The line of the log at a step, and a fresh start.
+
+        Losses are means since the line before; `gradient_…` are norms of the weighted terms'
+        gradients at the newest step, `waiting` is the share of the time spent waiting for input.
+
+        Args:
+            step: steps done.
+            skipped: steps left out since the training began.
+            workers: how many train; each is taken to be as fast as this one.
+        """
+        # A clock that has not moved must not end a training in a division by zero.
+        seconds = max(time.perf_counter() - self._start, 1e-9)
+        # Empty, not 0 / 0, where every step since the last line was left out.
+        means = {name: value / self._counts[name] for name, value in self._sums.items()}
+        gradients = {f"gradient_{name}": value for name, value in self._gradients.items()}
+        row = {"step": float(step), **means, **gradients, "skipped": float(skipped)}
+        row |= {"images_per_s": self._images * workers / seconds, "waiting": self._waited / seconds}
+        self._reset()
+        return row
+
+    def _reset(self) -> None:
+        self._start = time.perf_counter()
+        self._waited = 0.0
+        self._images = 0
+        self._sums: dict[str, float] = {}
+        self._counts: Counter[str] = Counter()
+        self._gradients = {}

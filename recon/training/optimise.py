@@ -1,15 +1,13 @@
 """From a loss to new weights: clipped, scheduled, averaged, and left out where not finite.
 
-Also in which number format and memory layout networks compute, and what is logged of the steps.
+Also in which number format and memory layout networks compute.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from inspect import unwrap
@@ -29,7 +27,6 @@ from ..recipes.regressor import OptimiserRecipe
 from .workers import Worker
 
 Batch = TypeVar("Batch")
-Item = TypeVar("Item")
 Network = TypeVar("Network", bound=nn.Module)
 Tensors = list[Tensor] | tuple[Tensor, ...]
 Row = dict[str, float]
@@ -374,65 +371,3 @@ class NonFiniteGuard:
             f"(loss {report.total:g}); its batch is in {path}",
             "lower optimiser.learning_rate, set optimiser.gradient_limit, or look at that batch",
         )
-
-
-class LossMeter:
-    """Adds up step reports; `row` gives their average and starts again."""
-
-    def __init__(self) -> None:
-        self._reset()
-
-    def add(self, report: StepReport) -> None:
-        """Count one step; the losses of a step that was left out do not enter the average.
-
-        A term that is not computed in every step, as the pixels' before `loss.pixel_from`, is
-        averaged over those that have it.
-        """
-        self._images += report.images
-        if not report.applied:
-            return
-        for name, value in {"total": report.total, **report.terms}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-            self._counts[name] += 1
-        self._gradients = report.gradients
-
-    def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
-        """The batches, with the time spent waiting for them counted."""
-        source = iter(batches)
-        while True:
-            start = time.perf_counter()
-            try:
-                batch = next(source)
-            except StopIteration:
-                return
-            self._waited += time.perf_counter() - start
-            yield batch
-
-    def row(self, step: int, skipped: int, workers: int) -> Row:
-        """The line of the log at a step, and a fresh start.
-
-        Losses are means since the line before; `gradient_…` are norms of the weighted terms'
-        gradients at the newest step, `waiting` is the share of the time spent waiting for input.
-
-        Args:
-            step: steps done.
-            skipped: steps left out since the training began.
-            workers: how many train; each is taken to be as fast as this one.
-        """
-        # A clock that has not moved must not end a training in a division by zero.
-        seconds = max(time.perf_counter() - self._start, 1e-9)
-        # Empty, not 0 / 0, where every step since the last line was left out.
-        means = {name: value / self._counts[name] for name, value in self._sums.items()}
-        gradients = {f"gradient_{name}": value for name, value in self._gradients.items()}
-        row = {"step": float(step), **means, **gradients, "skipped": float(skipped)}
-        row |= {"images_per_s": self._images * workers / seconds, "waiting": self._waited / seconds}
-        self._reset()
-        return row
-
-    def _reset(self) -> None:
-        self._start = time.perf_counter()
-        self._waited = 0.0
-        self._images = 0
-        self._sums: dict[str, float] = {}
-        self._counts: Counter[str] = Counter()
-        self._gradients = {}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...bench.meshes.decimate import DecimatedMesh, decimate
+from ...bench.meshes.clean import DecimatedMesh, decimate
 from ...recon.mesh import Mesh
 from ..run.items import item_names, of_scene, read_errors
 from ..tables.series import ERROR, Series

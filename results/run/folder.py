@@ -8,10 +8,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ...bench.scoring.result import SCORED, UNSCORED
 from ...errors import FacebenchError, error_line
+from ...recon.export.mesh_files import write_ply
 from ...recon.files.text import read_json, write_json
 from ...recon.files.writing import lock_folder
 from .items import ItemsTable, PointErrors
@@ -21,6 +23,7 @@ from .summary import SceneSummary
 
 if TYPE_CHECKING:
     # Who reads a run measures nothing: Open3D takes seconds to import.
+    from ...bench.scoring.measure import Measured
     from ...bench.scoring.reduce import PointDistances
 
 __all__ = ["SCORED", "SETTINGS", "UNSCORED", "RunFolder", "RunRecord"]
@@ -141,6 +144,25 @@ class RunFolder:
     def distances(self, item: str) -> PointDistances:
         """The single distances (N,), (M,) of an item, see `PointErrors.read`."""
         return self.point_errors.read(self._file_name(item))
+
+    def keep_arrays(self, item: Measured) -> None:
+        """Write an item's mesh and distances, before the row that tells of them."""
+        name = item.result.item
+        path, scan_path = self.mesh_path(name), self.scan_path(name)
+        if item.aligned is None:
+            # An earlier command's face would stand beside a row that says there is none.
+            path.unlink(missing_ok=True)
+            scan_path.unlink(missing_ok=True)
+            self.point_errors.remove(name)
+            return
+        # The row is written last: a row whose distances are missing could not be pooled.
+        self.point_errors.write(name, item.distances)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_ply(item.aligned, path, {"error": item.vertex_errors.astype(np.float32)})
+        if item.scan is not None:
+            scan_path.parent.mkdir(parents=True, exist_ok=True)
+            scan, errors = item.scan
+            write_ply(scan, scan_path, {"error": errors.astype(np.float32)})
 
     @property
     def is_old(self) -> bool:

@@ -38,8 +38,8 @@ from facebench.recon.recipes.files import load_recipe
 from facebench.recon.recipes.regressor import Recipe
 from facebench.recon.training.augmentation import augmentation
 from facebench.recon.training.batches import BatchSource, prefetch
+from facebench.recon.training.loop import LossMeter
 from facebench.recon.training.methods.ours import Trainer
-from facebench.recon.training.optimise import LossMeter
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.workers import Worker
 from facebench.recon.vision.recognition import Recogniser

@@ -12,7 +12,7 @@ from example_runs import results_of
 from small_micc import clip_path, moving_face, scan_path, write_random_weights, write_scan
 from small_micc import write_video as encode
 
-from facebench.bench.meshes.decimate import TRIANGLES
+from facebench.bench.meshes.clean import TRIANGLES
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import Benchmark, run_benchmark
 from facebench.distributed.plan import RunRequest, describe_run, prepare

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from facebench.bench.dataset.interface import Problem
-from facebench.bench.meshes.decimate import decimate
+from facebench.bench.meshes.clean import decimate
 from facebench.errors import FacebenchError, visible
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.mesh import Mesh

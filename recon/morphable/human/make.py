@@ -193,22 +193,22 @@ class FineHead:
         face = (part == PARTS.index(SKIN)).any(axis=1) & (centre[:, 2] > depth)
         face &= (centre[:, 1] > low) & (centre[:, 1] < high)
         wanted = face | np.isin(part, [PARTS.index(EYEBALLS), PARTS.index(TEETH)]).all(axis=1)
-        first = refine(head.quads, len(head.kept), wanted)
+        first, quads, triangles, edge_vertex = refine(head.quads, len(head.kept), wanted)
         no_triangles = np.zeros((0, 3), np.int64)
         flat = refine_flat(base.uv, head.uv_quads, no_triangles, head.quads, wanted)
-        eyes = parts_of(first.matrix, head)[first.quads] == PARTS.index(EYEBALLS)
-        fine = (first.matrix @ vertices)[first.quads].mean(axis=1)
+        eyes = parts_of(first, head)[quads] == PARTS.index(EYEBALLS)
+        fine = (first @ vertices)[quads].mean(axis=1)
         # Both eyeballs are centred at one depth.
         middle = vertices[head.vertices_of(EYEBALLS), 2].mean()
         wanted = eyes.all(axis=1) & (fine[:, 2] > middle + _IRIS_FRONT)
-        second = refine(first.quads, first.matrix.shape[0], wanted, first.triangles)
-        flat = refine_flat(*flat, first.quads, wanted)
-        self.edge_vertex = first.edge_vertex
-        self.matrix = (second.matrix @ first.matrix).tocsr()
+        flat = refine_flat(*flat, quads, wanted)
+        second, quads, triangles, _ = refine(quads, first.shape[0], wanted, triangles)
+        self.edge_vertex = edge_vertex
+        self.matrix = (second @ first).tocsr()
         # A fixed order of the terms: sums are then the same to the last bit whoever multiplies.
         self.matrix.sort_indices()
-        along = _shorter_diagonal(self.matrix @ vertices, second.quads)
-        self.triangles = np.concatenate([cut_quads(second.quads, along), second.triangles])
+        along = _shorter_diagonal(self.matrix @ vertices, quads)
+        self.triangles = np.concatenate([cut_quads(quads, along), triangles])
         self.uv = flat[0]
         self.uv_triangles = np.concatenate([cut_quads(flat[1], along), flat[2]])
 

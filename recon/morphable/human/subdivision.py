@@ -8,7 +8,6 @@ vertex on their common edge, so that no crack opens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -19,24 +18,6 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Fine:
-    """A refined mesh.
-
-    Attributes:
-        matrix: (W, V) fine vertices as weighted means of coarse ones; rows sum to 1. The coarse
-            vertices keep their numbers, then follow those on edges, then those in faces.
-        quads: (Q, 4).
-        triangles: (T, 3) where fine and coarse faces meet.
-        edge_vertex: number of the vertex on each split edge, by its ends in rising order.
-    """
-
-    matrix: csr_matrix
-    quads: Ints
-    triangles: Ints
-    edge_vertex: dict[tuple[int, int], int]
-
-
 def edges_of(quads: Ints) -> tuple[Ints, Ints]:
     """Ends (E, 2) of all edges, rising and sorted, and the edge (Q, 4) from each corner onwards."""
     sides = np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2)
@@ -44,14 +25,22 @@ def edges_of(quads: Ints) -> tuple[Ints, Ints]:
     return ends, number.reshape(-1, 4)
 
 
-def refine(quads: Ints, n_vertices: int, wanted: Mask, triangles: Ints | None = None) -> Fine:
-    """One step of Catmull-Clark subdivision on the wanted faces.
+def refine(
+    quads: Ints, n_vertices: int, wanted: Mask, triangles: Ints | None = None
+) -> tuple[csr_matrix, Ints, Ints, dict[tuple[int, int], int]]:
+    """The mesh after one step of Catmull-Clark subdivision on the wanted faces.
 
     Args:
         quads: (Q, 4) vertices.
         n_vertices: V.
         wanted: (Q,) which faces become four. A face all of whose edges are split becomes four too.
         triangles: (T, 3) other faces of the mesh, which no wanted face may touch.
+
+    Returns:
+        (W, V) fine vertices as weighted means of coarse ones, rows sum to 1: the coarse vertices
+        keep their numbers, then follow those on edges, then those in faces; quads (Q, 4);
+        triangles (T, 3) where fine and coarse faces meet; and the number of the vertex on each
+        split edge, by its ends in rising order.
     """
     ends, of_quad = edges_of(quads)
     wanted = _with_enclosed(wanted, of_quad)
@@ -63,7 +52,7 @@ def refine(quads: Ints, n_vertices: int, wanted: Mask, triangles: Ints | None = 
     others = np.zeros((0, 3), np.int64) if triangles is None else triangles
     on_ends = zip(ends[split].tolist(), on_edge[split].tolist(), strict=True)
     edge_vertex = {(start, end): vertex for (start, end), vertex in on_ends}
-    return Fine(matrix, fine, np.concatenate([others, fans]), edge_vertex)
+    return matrix, fine, np.concatenate([others, fans]), edge_vertex
 
 
 def refine_flat(

@@ -8,7 +8,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebench.bench.meshes.decimate import decimate
+from facebench.bench.meshes.clean import decimate
 from facebench.bench.surface.triangles import double_areas, triangle_areas
 from facebench.recon.mesh import Mesh
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from facebench.recon.recipes.regressor import OptimiserRecipe
-from facebench.recon.training.optimise import Descent, LossMeter, StepReport, learning_rate
+from facebench.recon.training.loop import LossMeter
+from facebench.recon.training.optimise import Descent, StepReport, learning_rate
 
 
 def learner() -> nn.Sequential:

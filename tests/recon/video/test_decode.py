@@ -1,11 +1,14 @@
-"""Videos are counted by decoding, in chunks, whatever their headers say."""
+"""Videos are counted by decoding, in chunks, whatever their headers say; and written."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 from small_micc import CODECS, moving_face, write_video
 
@@ -109,3 +112,22 @@ def test_large_frames_come_in_smaller_chunks(clip: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(video, "CHUNK_BYTES", 10 * 320 * 240 * 3)
     chunks = list(read_chunks(clip, "s/a"))
     assert [len(chunk.frames) for chunk in chunks] == [10] * 7
+
+
+def test_frames_come_back_at_their_rate_without_an_odd_edge(tmp_path: Path) -> None:
+    frames = moving_face(6)[:, :239, :317]
+    rate = Fraction(30000, 1001)
+    path = video.write_video(tmp_path / "v.mp4", iter(frames), rate)
+    assert video.frame_rate(path) == rate
+    read = np.concatenate([chunk.frames for chunk in read_chunks(path, "v")])
+    assert read.shape == (6, 238, 316, 3)
+    error = np.abs(read.astype(float) - frames[:, :238, :316])
+    assert error.mean() < 6.0
+    with av.open(str(path)) as container:  # a matrix is named
+        assert next(container.decode(video=0)).colorspace == Colorspace.ITU601
+    assert [item.name for item in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_file_that_tells_no_rate_has_the_usual_one(tmp_path: Path) -> None:
+    (tmp_path / "v.avi").write_bytes(b"nothing")
+    assert video.frame_rate(tmp_path / "v.avi") == video.USUAL_RATE

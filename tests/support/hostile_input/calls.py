@@ -31,8 +31,7 @@ from facebench.recon.regressors.checkpoint import load_regressor
 from facebench.recon.training.loop import TrainingFolder
 from facebench.recon.training.shards import FaceShards
 from facebench.recon.training.tasks.parser import CelebAMaskFaces
-from facebench.recon.video.decode import read_chunks
-from facebench.recon.video.encode import frame_rate
+from facebench.recon.video.decode import frame_rate, read_chunks
 from facebench.results.run.items import PointErrors
 from facebench.results.run.ledger import Ledger
 from facebench.results.run.record import read_cost

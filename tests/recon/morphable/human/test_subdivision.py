@@ -27,13 +27,13 @@ def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_cube_becomes_what_catmull_and_clark_say() -> None:
-    fine = refine(CUBE, 8, np.ones(6, bool))
-    points = fine.matrix @ CORNERS
-    assert fine.matrix.shape == (26, 8) and len(fine.quads) == 24 and not len(fine.triangles)
+    matrix, quads, triangles, edge_vertex = refine(CUBE, 8, np.ones(6, bool))
+    points = matrix @ CORNERS
+    assert matrix.shape == (26, 8) and len(quads) == 24 and not len(triangles)
     # (F + 2 R) / 3 with F and R a third and a sixth of the way along each axis.
     np.testing.assert_allclose(points[0], np.full(3, 2 / 9))
     # An edge's vertex: a quarter of its ends and of the centres of its two faces.
-    edge = fine.edge_vertex[0, 1]
+    edge = edge_vertex[0, 1]
     np.testing.assert_allclose(points[edge], [0.5, 0.125, 0.125])
     np.testing.assert_allclose(points[20:].mean(axis=0), np.full(3, 0.5))
 
@@ -43,12 +43,10 @@ def test_a_plane_stays_itself_whatever_is_split(chosen: list[int]) -> None:
     """No crack, no fold, no hole: the triangles cover the square once."""
     quads, vertices = _grid(5)
     wanted = np.isin(np.arange(25), chosen)
-    fine = refine(quads, len(vertices), wanted)
-    points = fine.matrix @ vertices
-    np.testing.assert_allclose(np.asarray(fine.matrix.sum(axis=1)).ravel(), 1.0)
-    triangles = np.concatenate(
-        [cut_quads(fine.quads, np.ones(len(fine.quads), bool)), fine.triangles]
-    )
+    matrix, fine, fans, _ = refine(quads, len(vertices), wanted)
+    points = matrix @ vertices
+    np.testing.assert_allclose(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
+    triangles = np.concatenate([cut_quads(fine, np.ones(len(fine), bool)), fans])
     a, b, c = (points[triangles[:, i], :2] for i in range(3))
     area = np.cross(b - a, c - a) / 2
     assert area.min() > 0.0 and area.sum() == pytest.approx(25.0)
@@ -63,7 +61,7 @@ def test_vertices_at_the_border_of_what_is_split_stay() -> None:
     quads, vertices = _grid(4)
     vertices[:, 2] = np.random.default_rng(0).normal(size=len(vertices))
     wanted = np.isin(np.arange(16), [5, 6, 9, 10])
-    points = refine(quads, len(vertices), wanted).matrix @ vertices
+    points = refine(quads, len(vertices), wanted)[0] @ vertices
     moved = np.abs(points[: len(vertices)] - vertices).max(axis=1) > 0
     # Only the vertex in the middle of the four faces is surrounded by them.
     np.testing.assert_array_equal(np.flatnonzero(moved), [12])
@@ -74,11 +72,11 @@ def test_texture_is_split_in_the_order_of_the_mesh() -> None:
     wanted = np.isin(np.arange(16), [5, 6])
     # Every face has texture corners of its own: all edges are seams.
     uv = vertices[quads].reshape(-1, 3)[:, :2] / 4.0
-    fine = refine(quads, len(vertices), wanted)
+    matrix, fine, triangles, _ = refine(quads, len(vertices), wanted)
     places, uv_quads, uv_triangles = refine_flat(
         uv, np.arange(64).reshape(16, 4), NONE, quads, wanted
     )
-    points = fine.matrix @ vertices
-    assert uv_quads.shape == fine.quads.shape and uv_triangles.shape == fine.triangles.shape
-    np.testing.assert_allclose(places[uv_triangles], points[fine.triangles][..., :2] / 4.0)
-    assert np.abs(places[uv_quads] - points[fine.quads][..., :2] / 4.0).max() < 0.07
+    points = matrix @ vertices
+    assert uv_quads.shape == fine.shape and uv_triangles.shape == triangles.shape
+    np.testing.assert_allclose(places[uv_triangles], points[triangles][..., :2] / 4.0)
+    assert np.abs(places[uv_quads] - points[fine][..., :2] / 4.0).max() < 0.07
