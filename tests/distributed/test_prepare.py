@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-import ray.data
 from labelled_photographs import person, write_pair, write_photograph
 from PIL import Image
 
@@ -139,26 +136,10 @@ def test_interrupted_and_continued_gives_the_same_bytes(
     assert contents(job.out) == contents(prepared.out)
 
 
-class Here:
-    """Blocks of Ray Data whose workers are in this process."""
-
-    def __init__(self, rows: list[dict[str, object]]) -> None:
-        self.rows, self.context = rows, SimpleNamespace()
-
-    def map(self, kind: Callable[..., Callable[..., dict[str, object]]], **how: object) -> Here:
-        worker = kind(*how["fn_constructor_args"])
-        return Here([worker(row) for row in self.rows])
-
-    def iter_rows(self) -> Iterator[dict[str, object]]:
-        return iter(self.rows)
-
-
 def test_a_node_with_other_code_prepares_nothing(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its workers in this process: what they are given, and what is read of them, is the same."""
     monkeypatch.setattr("facebench.distributed.prepare.expected_code", lambda: "another")
-    monkeypatch.setattr(ray.data, "from_items", lambda rows, **how: Here(rows))
     with pytest.raises(FacebenchError, match="facebench is another"):
         prepare(job_of(photographs, tmp_path / "out"), False, nothing, Ear().hear)
 
