@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -32,21 +32,18 @@ from ..tables.basis import (
     refuse_unfinished,
 )
 from ..tables.published import Published
-from ..tables.scenes import (
-    COMPLETENESS_TOLERANCE,
-    TORN_BELOW,
-    SceneRows,
-    refuse_contradiction,
-    scene_rows,
-)
+from ..tables.scenes import SceneRows, refuse_contradiction, scene_rows
 from ..tables.series import (
+    COMPLETENESS_TOLERANCE,
     ERROR,
     PartErrors,
     Series,
-    completeness_gaps,
     errors_by_part,
     read_series,
+    scene_column,
     shared_values,
+    torn_items,
+    unlike_shares,
 )
 from .common_region import CommonRegion, common_region
 
@@ -67,12 +64,13 @@ class RunPair:
     Attributes:
         first, second: labels; the difference is first − second.
         scene: which.
-        difference: of the errors of the subjects that both have a number for.
+        difference: of the errors of the subjects that both have a number for, without `left_out`.
         p_holm: the p-value corrected for all pairs of the group; NaN with too few subjects.
         wins, ties, losses: subjects of the first run; a tie is a difference within the margin.
         completeness_gap: how much more of the scans the first covers, over the shared items; a
             run that does not state it covers infinitely less, NaN where neither does.
-        unlike: items whose own gap is above `TORN_BELOW`, the widest first.
+        unlike: items of which one covers more by `TORN_BELOW`, the widest gap first.
+        left_out: these, where the runs cover like shares as a whole; on a common region none.
         on_common_region: whether the errors are those where both cover the scans.
     """
 
@@ -86,11 +84,12 @@ class RunPair:
     losses: int
     completeness_gap: float = math.nan
     unlike: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     on_common_region: bool = False
 
     @property
     def subjects(self) -> int:
-        """That both runs have a number for."""
+        """That both runs have a number for, without `left_out`."""
         return self.wins + self.ties + self.losses
 
     @property
@@ -236,8 +235,9 @@ def _group(
     # Of a file that claims this protocol and names its subjects: else nothing could be paired.
     claimed = {} if common else _imported_tables(published, record)
     chosen += [(title, labels[0]) for title in claimed]
-    found = run_pairs({**tables, **claimed}, chosen, content.scenes, record.seed, tie_mm)
-    pairs = tuple(replace(pair, on_common_region=common is not None) for pair in found)
+    pairs = run_pairs(
+        {**tables, **claimed}, chosen, content.scenes, record.seed, tie_mm, common is not None
+    )
     return RunGroup(
         basis=Basis.of(record),
         runs=series,
@@ -302,6 +302,7 @@ def run_pairs(
     scenes: Sequence[str],
     seed: int,
     tie_mm: float,
+    on_common_region: bool = False,
 ) -> tuple[RunPair, ...]:
     """Every chosen pair in every scene, p-values corrected for all of them together.
 
@@ -311,9 +312,16 @@ def run_pairs(
         scenes: in table order.
         seed: of the intervals.
         tie_mm: see `compare`.
+        on_common_region: whether the errors are those where all runs cover the scans.
     """
     keys = [(first, second, scene) for first, second in chosen for scene in scenes]
-    values = [shared_values(tables[first], tables[second], scene) for first, second, scene in keys]
+    covered = [_cover(tables[first], tables[second], scene) for first, second, scene in keys]
+    # An error of half a face beside that of the whole one is no difference of methods.
+    left_out = [() if on_common_region else torn_items(*cover) for cover in covered]
+    values = [
+        shared_values(tables[first], tables[second], scene, without)
+        for (first, second, scene), without in zip(keys, left_out, strict=True)
+    ]
     # One seed for all: every pair is judged by the same draws of subjects.
     differences = [
         paired_difference(ours, theirs, seed, subjects) for ours, theirs, subjects in values
@@ -322,26 +330,19 @@ def run_pairs(
     corrected = holm([difference.p_value for difference in differences]).tolist()
     return tuple(
         RunPair(
-            *(first, second, scene, difference, p_holm, *tally(ours, theirs, tie_mm, subjects)),
-            **_completeness(completeness_gaps(tables[first], tables[second], scene)),
+            *(*key, difference, p_holm, *tally(ours, theirs, tie_mm, subjects)),
+            *(gap, tuple(unlike), without, on_common_region),
         )
-        for (first, second, scene), (ours, theirs, subjects), difference, p_holm in zip(
-            keys, values, differences, corrected, strict=True
+        for key, (gap, unlike), without, (ours, theirs, subjects), difference, p_holm in zip(
+            keys, covered, left_out, values, differences, corrected, strict=True
         )
     )
 
 
-def _completeness(gaps: Mapping[str, float]) -> dict[str, Any]:
-    """The mean of the gaps of each item that either run states, and the items whose own is wide."""
-    known = [gap for gap in gaps.values() if not math.isnan(gap)]
-    # One that a single run states leaves the mean unknown, whichever of the two it is.
-    unstated = next(filter(math.isinf, known), None)
-    mean_gap = sum(known) / len(known) if known else math.nan
-    wide = [name for name, gap in gaps.items() if TORN_BELOW < abs(gap) < math.inf]
-    return {
-        "completeness_gap": mean_gap if unstated is None else unstated,
-        "unlike": tuple(sorted(wide, key=lambda name: -abs(gaps[name]))),
-    }
+def _cover(first: pd.DataFrame, second: pd.DataFrame, scene: str) -> tuple[float, dict[str, float]]:
+    shared = scene_column(first, scene).keys() & scene_column(second, scene).keys()
+    shares = (scene_column(table, scene, "completeness") for table in (first, second))
+    return unlike_shares(*shares, shared)
 
 
 def tally(
@@ -375,16 +376,17 @@ def _notes(pairs: Sequence[RunPair], tie_mm: float) -> Iterator[str]:
     )
     if tests < len(pairs):
         yield TOO_FEW
-    nobody = [pair for pair in pairs if not pair.subjects]
+    nobody = [pair for pair in pairs if not pair.subjects and not pair.left_out]
     unlike = [pair for pair in pairs if pair.verdict == "unlike completeness"]
     yield from _named("No subject has a number in both", nobody)
     yield from _named(f"Not judged, {UNLIKE}:", unlike)
-    # One torn face of twenty moves the mean completeness by little, and may win its comparison.
+    # One torn face of twenty moves the mean completeness by little, and would win its comparison.
     for pair in pairs:
         if pair.unlike and pair not in unlike:
             cover = f"{pair.first} and {pair.second} cover unlike shares of the scan of"
             where = "" if pair.scene == OVERALL else f" in {pair.scene}"
-            yield f"{cover} {some(pair.unlike)}{where}: less is not better there."
+            so = "left out of the difference" if pair.left_out else "less is not better there"
+            yield f"{cover} {some(pair.unlike)}{where}: {so}."
 
 
 def _named(words: str, pairs: Sequence[RunPair]) -> Iterator[str]:

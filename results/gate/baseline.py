@@ -31,6 +31,7 @@ class Baseline:
         frames_per_second: of the whole run, NaN when no frames were read.
         errors_mm: scene to subject to the protocol's statistic, mm; without what failed.
         completeness: scene to the mean share of the scans that was covered, where it is known.
+        shares: scene to subject to the share of its scan that was covered, where it is known.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Baseline:
     frames_per_second: float
     errors_mm: Mapping[str, Mapping[str, float]]
     completeness: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of_run(cls, run: RunFolder) -> Baseline:
@@ -48,11 +50,11 @@ class Baseline:
         Raises:
             FacebenchError: it has no summary.
         """
-        record, subjects = run.record(), run.items(ERROR_COLUMNS)
+        record, subjects = run.record(), run.items((*ERROR_COLUMNS, "completeness"))
         summary = run.summary()
         # The speed is the run's and the same in every scene; the first stands for it.
         rates = (cell.frames_per_second for cell in summary.values())
-        shares = {scene: cell.completeness for scene, cell in summary.items()}
+        means = {scene: cell.completeness for scene, cell in summary.items()}
         return cls(
             method=record.label,
             basis=Basis.of(record),
@@ -60,19 +62,17 @@ class Baseline:
             measured=record.ended,
             frames_per_second=next(rates, math.nan),
             errors_mm={scene: scene_column(subjects, scene) for scene in record.scenes},
-            completeness={s: share for s, share in shares.items() if math.isfinite(share)},
+            completeness={s: share for s, share in means.items() if math.isfinite(share)},
+            shares={s: scene_column(subjects, s, "completeness") for s in record.scenes},
         )
 
     def write(self, path: Path) -> None:
         """Write the JSON file, one subject a line, errors to a millionth of a millimetre."""
-        errors = {
-            scene: {subject: round(value, _DIGITS) for subject, value in sorted(column.items())}
-            for scene, column in self.errors_mm.items()
-        }
         # No more digits than mean something: the file is read in pull requests.
         rate = round(self.frames_per_second, 2)
-        values = {**asdict(self), "frames_per_second": rate, "errors_mm": errors}
-        write_json(path, {"facebench_baseline": FORMAT, **values})
+        values = {**asdict(self), "frames_per_second": rate}
+        columns = {"errors_mm": _rounded(self.errors_mm), "shares": _rounded(self.shares)}
+        write_json(path, {"facebench_baseline": FORMAT, **values, **columns})
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
@@ -93,25 +93,39 @@ class Baseline:
             raise FacebenchError(f"{path} is damaged ({said})", "write it anew") from error
 
 
+def _rounded(columns: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        scene: {subject: round(value, _DIGITS) for subject, value in sorted(column.items())}
+        for scene, column in columns.items()
+    }
+
+
 def _parse(values: dict[str, Any]) -> Baseline:
     basis = values.pop("basis")
     # JSON has lists only, and a basis is compared by equality.
     basis |= {name: tuple(basis[name]) for name in ("subjects", "scenes")}
     rate = values.pop("frames_per_second")
-    errors = {
-        str(scene): {str(subject): _finite(value) for subject, value in column.items()}
-        for scene, column in values.pop("errors_mm").items()
-    }
-    shares = {str(scene): _finite(value) for scene, value in values.pop("completeness", {}).items()}
+    errors = _columns(values.pop("errors_mm"))
+    # A file of before shares were kept has none: then only the means can be compared.
+    shares = _columns(values.pop("shares", {}))
+    means = {str(scene): _finite(value) for scene, value in values.pop("completeness", {}).items()}
     return check_fields(
         Baseline(
             **values,
             basis=check_fields(Basis(**basis)),
             frames_per_second=math.nan if rate is None else float(rate),
             errors_mm=errors,
-            completeness=shares,
+            completeness=means,
+            shares=shares,
         )
     )
+
+
+def _columns(values: Any) -> dict[str, dict[str, float]]:
+    return {
+        str(scene): {str(subject): _finite(value) for subject, value in column.items()}
+        for scene, column in values.items()
+    }
 
 
 def _finite(value: Any) -> float:

@@ -21,8 +21,13 @@ from ..run.items import item_names, of_scene
 from ..run.summary import SceneSummary
 from ..tables.basis import Basis, differences_text, differing_fields, place_of
 from ..tables.published import by_method, published_results
-from ..tables.scenes import COMPLETENESS_TOLERANCE
-from ..tables.series import ERROR_COLUMNS, subject_of
+from ..tables.series import (
+    COMPLETENESS_TOLERANCE,
+    ERROR_COLUMNS,
+    subject_of,
+    torn_items,
+    unlike_shares,
+)
 from ..tables.table import share_text
 from .baseline import Baseline
 from .consistency import baseline_fault, consistency_checks, least_completeness
@@ -100,8 +105,9 @@ class Case:
 
     def _difference(self, scene: str) -> PairedDifference:
         ours, theirs = self._errors(scene)
+        left_out = torn_items(*self.unlike(scene))
         # In one order, or the differences would be of different people.
-        both = sorted(ours.keys() & theirs.keys())
+        both = sorted((ours.keys() & theirs.keys()) - set(left_out))
         owners = subject_of(self.rows, scene)
         return paired_difference(
             [ours[name] for name in both],
@@ -113,8 +119,8 @@ class Case:
     def lost(self, scene: str) -> str:
         """Why a pairing with the baseline would hide something, or empty.
 
-        A subject that has come to fail, subjects that the baseline never had a number for, or a
-        part of the face that the predictions no longer cover.
+        A subject that has come to fail or be torn, subjects that the baseline never had a number
+        for, or a part of the face that the predictions no longer cover.
         """
         ours, theirs = self._errors(scene)
         if self.baseline is None or not theirs:
@@ -122,10 +128,16 @@ class Case:
         # The strictest of several rules: a pairing that one of them refuses shows nothing.
         asked = max(rule.subjects for rule in self.coverages(scene))
         lost = sorted(theirs.keys() - ours.keys())
+        # A torn face has an error, of another part of the face than the baseline's.
+        torn = [name for name, gap in self.unlike(scene)[1].items() if gap < 0]
         # As a share of those that stay: 1 - 0.8 is less than 0.2 in floating point.
         if (len(theirs) - len(lost)) / len(theirs) < asked:
             missing = f"{len(lost)} of {len(theirs)} subjects of the baseline are lost"
             return f"{missing}: {some(lost, 5)}"
+        if (len(theirs) - len(lost) - len(torn)) / len(theirs) < asked:
+            shares = (each.shares[scene][torn[0]] for each in (self.numbers, self.baseline))
+            more = f", and {len(torn) - 1} more" * (len(torn) > 1)
+            return _covered(f"the scan of {torn[0]} is", *shares) + more
         # Of the same data, so that whoever the run was asked for the baseline was asked for too.
         everybody = set(item_names(of_scene(self.rows, scene), scene))
         if foreign := sorted(theirs.keys() - everybody):
@@ -137,20 +149,22 @@ class Case:
         # Not `<`: of one share alone the difference is NaN. Runs from before have none at all.
         known = math.isfinite(before) or math.isfinite(now)
         if known and not now >= before - COMPLETENESS_TOLERANCE:
-            return self._covered(scene)
+            return _covered("the scans are", now, before)
         return ""
 
     def covers_more(self, scene: str) -> str:
         """Why a higher error than the baseline's shows nothing, or empty: it covered less."""
         before = self.baseline.completeness.get(scene, math.nan) if self.baseline else math.nan
-        more = self.summary[scene].completeness - before > COMPLETENESS_TOLERANCE
-        return self._covered(scene) if more else ""
+        now = self.summary[scene].completeness
+        more = now - before > COMPLETENESS_TOLERANCE
+        return _covered("the scans are", now, before) if more else ""
 
-    def _covered(self, scene: str) -> str:
-        before = self.baseline.completeness.get(scene, math.nan) if self.baseline else math.nan
-        shares = (self.summary[scene].completeness, before)
-        now, then = (share_text(x) if math.isfinite(x) else "an unknown share" for x in shares)
-        return f"the scans are covered by {now}, the baseline's by {then}"
+    def unlike(self, scene: str) -> tuple[float, dict[str, float]]:
+        """How much more the run covers than its baseline, and whose scans, see `unlike_shares`."""
+        ours, theirs = self._errors(scene)
+        before = self.baseline.shares if self.baseline else {}
+        shares = (self.numbers.shares.get(scene, {}), before.get(scene, {}))
+        return unlike_shares(*shares, ours.keys() & theirs.keys())
 
     def coverages(self, scene: str) -> list[Coverage]:
         """The rules for a scene; without any, all subjects are asked for."""
@@ -163,6 +177,11 @@ class Case:
     def _errors(self, scene: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
         theirs = self.baseline.errors_mm if self.baseline else {}
         return self.numbers.errors_mm.get(scene, {}), theirs.get(scene, {})
+
+
+def _covered(what: str, now: float, before: float) -> str:
+    words = (share_text(x) if math.isfinite(x) else "an unknown share" for x in (now, before))
+    return "{} covered by {}, the baseline's by {}".format(what, *words)
 
 
 def short_of(rule: Coverage, cell: SceneSummary) -> str:
@@ -274,9 +293,10 @@ def _regression(rule: Regression, case: Case, scene: str) -> Check:
     if reason := case.covers_more(scene):
         return replace(check, status=Status.UNKNOWN, detail=reason)
     status, words = _beyond_chance(rule, difference, p_holm)
-    return replace(
-        check, status=status, detail=f"{count_of(difference.n_subjects, 'subject')}: {words}"
-    )
+    compared = count_of(difference.n_subjects, "subject")
+    if torn := torn_items(*case.unlike(scene)):
+        compared += f" without {some(torn)}, covered unlike"
+    return replace(check, status=status, detail=f"{compared}: {words}")
 
 
 def _beyond_chance(

@@ -15,7 +15,7 @@ from ...recon.files.records import Amount, Share, bind
 from ...recon.files.text import read_toml
 from ..run.record import RunRecord
 from ..tables.published import by_method, published_results
-from ..tables.scenes import LEAST_COMPLETENESS
+from ..tables.series import LEAST_COMPLETENESS
 
 Statistic = Literal["mean_mm", "median_mm", "rmse_mm", "p90_mm", "std_mm", "mean_with_failures_mm"]
 Names = tuple[Annotated[str, Field(min_length=1)], ...]

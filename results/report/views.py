@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ...bench.meshes.clean import DecimatedMesh, decimate
 from ...recon.mesh import Mesh
 from ..run.items import item_names, of_scene, read_errors
-from ..tables.series import ERROR, Series
+from ..tables.series import ERROR, Series, scene_column
 from ..tables.writers import Markup, join, tag, void
 from .heat_maps import SCALE_MM, error_colours, frontal_face, frontal_rotation
 from .pictures import error_scale
@@ -42,20 +43,22 @@ class View:
         subject, scene: whose.
         rank: `worst`, `median`, `best` or `only` of the scene.
         error_mm: the subject's error.
+        complete: the share of its scan that the prediction covers, NaN where that is not stated.
         step_mm: length of one unit of the positions.
         prediction: facing +z, y up, the measured part around the origin.
         scan: in the same space, or None where the run keeps none.
-        beside: other runs' predictions of it in the same space, by label with their error in mm.
+        beside: other runs' predictions of it in the same space, by label with their numbers.
     """
 
     subject: str
     scene: str
     rank: str
     error_mm: float
+    complete: float
     step_mm: float
     prediction: PackedMesh
     scan: PackedMesh | None
-    beside: tuple[tuple[str, float, PackedMesh], ...] = ()
+    beside: tuple[tuple[str, str, PackedMesh], ...] = ()
 
 
 def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
@@ -64,6 +67,7 @@ def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
     for scene in series.record.scenes[:MAX_SCENES]:
         rows = of_scene(series.subjects, scene)
         items = dict(zip(item_names(rows, scene), rows["item"], strict=True))
+        shares = scene_column(series.subjects, scene, "completeness")
         for rank, subject, error_mm in rank_subjects(series.subjects, scene):
             path = series.run.mesh_path(items[subject])
             if path.is_file():
@@ -74,17 +78,27 @@ def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
                 prediction, scan, *rest = packed
                 assert prediction is not None  # its file is there
                 theirs = zip(beside, rest, strict=True)
-                shown = tuple((label, mm, mesh) for (label, mm, _), mesh in theirs if mesh)
-                yield View(subject, scene, rank, error_mm, step, prediction, scan, shown)
+                shown = tuple((label, words, mesh) for (label, words, _), mesh in theirs if mesh)
+                complete = shares.get(subject, math.nan)
+                numbers = (error_mm, complete, step)
+                yield View(subject, scene, rank, *numbers, prediction, scan, shown)
 
 
-def _beside(others: Sequence[Series], item: str) -> Iterator[tuple[str, float, Path]]:
-    """Label, error in mm and mesh of the runs that have scored an item too."""
+def _beside(others: Sequence[Series], item: str) -> Iterator[tuple[str, str, Path]]:
+    """Label, numbers and mesh of the runs that have scored an item too."""
     for other in others:
         if ERROR in other.subjects:
             rows = other.subjects[(other.subjects["item"] == item) & other.subjects[ERROR].notna()]
-            for error_mm in rows[ERROR]:
-                yield other.label, float(error_mm), other.run.mesh_path(item)
+            for row in rows.itertuples():
+                share = float(getattr(row, "completeness", math.nan))
+                words = _numbers(float(getattr(row, ERROR)), share)
+                yield other.label, words, other.run.mesh_path(item)
+
+
+def _numbers(error_mm: float, complete: float) -> str:
+    """What stands below a face; less of it has the lower error, so both."""
+    error = f"error {error_mm:.2f}\N{NO-BREAK SPACE}mm"
+    return f"{error}, complete {complete:.0%}" if math.isfinite(complete) else error
 
 
 def rank_subjects(subjects: pd.DataFrame, scene: str) -> list[tuple[str, str, float]]:
@@ -268,10 +282,9 @@ def _bytes(view: View, number: int) -> Markup:
     """What the script reads of one face; nothing that is shown."""
     sides = {"prediction": view.prediction, "scan": view.scan}
     meshes = [tag("data", class_=side, **mesh) for side, mesh in sides.items() if mesh is not None]
-    for label, error_mm, mesh in view.beside:
-        caption = f"{label}: error {error_mm:.2f}\N{NO-BREAK SPACE}mm"
+    for label, numbers, mesh in view.beside:
+        caption = f"{label}: {numbers}"
         meshes.append(tag("data", class_="beside", **mesh, data_run=label, data_words=caption))
-    words = (
-        f"{view.subject}, {view.scene}, {view.rank}: error {view.error_mm:.2f}\N{NO-BREAK SPACE}mm"
-    )
+    numbers = _numbers(view.error_mm, view.complete)
+    words = f"{view.subject}, {view.scene}, {view.rank}: {numbers}"
     return tag("div", *meshes, id=f"face-{number}", hidden=True, data_words=words)

@@ -16,7 +16,13 @@ from ..run.items import of_scene
 from ..run.summary import SceneSummary
 from .basis import Basis
 from .published import Published, by_method, sources
-from .series import ERROR, Series
+from .series import (
+    COMPLETENESS_TOLERANCE,
+    ERROR,
+    LEAST_COMPLETENESS,
+    TORN_BELOW,
+    Series,
+)
 from .table import (
     DASH,
     Cell,
@@ -29,17 +35,7 @@ from .table import (
     value_cell,
 )
 
-COMPLETENESS_TOLERANCE = 0.05
-"""Rows whose shares of the scan's region differ by more are not ranked against each other: what is
-left out is what is hard, so that the error of less face is lower."""
-
-LEAST_COMPLETENESS = 0.5
-"""Of a single scan: what covers less is no face any more."""
-
 _NOT_ITS_OWN = "its files are not of one measurement: copy it again, or measure it again"
-
-TORN_BELOW = 0.15
-"""A face that covers so much less than the run's median is named: a mean over many hides it."""
 
 NUMBERS = (
     *("method", "remark", "scene", "mean_mm", "std_mm", "ci95_low_mm", "ci95_high_mm"),

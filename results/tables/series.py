@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,17 @@ ERROR_COLUMNS = ("item", "subject", "scene", ERROR)
 """What pairs and tables of subjects are made of."""
 CURVE_COLUMNS = ("scene", ERROR, CURVE)
 """What `cumulative_curves` is made of."""
+
+COMPLETENESS_TOLERANCE = 0.05
+"""Rows whose shares of the scan's region differ by more are not ranked against each other: what is
+left out is what is hard, so that the error of less face is lower."""
+
+LEAST_COMPLETENESS = 0.5
+"""Of a single scan: what covers less is no face any more."""
+
+TORN_BELOW = 0.15
+"""A face that covers so much less than the run's median, or than another run's of the same person,
+is named, and left out of the difference: a mean over many hides it."""
 
 PartErrors = dict[str, tuple[float, float, float]]
 """Part of the face to the mean, and the low and high end of its interval, mm."""
@@ -163,14 +174,14 @@ def subject_of(items: pd.DataFrame, scene: str) -> dict[str, str]:
 
 
 def shared_values(
-    first: pd.DataFrame, second: pd.DataFrame, scene: str
+    first: pd.DataFrame, second: pd.DataFrame, scene: str, without: Sequence[str] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
     """Errors (N,) and (N,), mm, and subjects (N,) of the items of a scene that both tables have a
     number for, sorted by name."""
     ours, theirs = scene_column(first, scene), scene_column(second, scene)
     owners = subject_of(first, scene)
     # Sorted, so that the bootstrap draws the same subjects whatever order the rows are in.
-    both = sorted(ours.keys() & theirs.keys())
+    both = sorted((ours.keys() & theirs.keys()) - set(without))
     return (
         np.array([ours[name] for name in both], np.float64),
         np.array([theirs[name] for name in both], np.float64),
@@ -178,12 +189,36 @@ def shared_values(
     )
 
 
-def completeness_gaps(first: pd.DataFrame, second: pd.DataFrame, scene: str) -> dict[str, float]:
-    """How much more of each scan the first covers, by the items of a scene that both tables have a
-    number for: infinite where one alone does not state it, NaN where neither does."""
-    both = scene_column(first, scene).keys() & scene_column(second, scene).keys()
-    ours, theirs = (scene_column(table, scene, "completeness") for table in (first, second))
-    return {name: ours.get(name, -math.inf) - theirs.get(name, -math.inf) for name in sorted(both)}
+def unlike_shares(
+    ours: Mapping[str, float], theirs: Mapping[str, float], shared: Iterable[str]
+) -> tuple[float, dict[str, float]]:
+    """How much more of the scans the first of two runs covers, and the items that are torn in one.
+
+    Args:
+        ours, theirs: completeness by item, of those that state it.
+        shared: the items that both have an error for.
+
+    Returns:
+        The mean over these items: infinite where one run alone states a share, NaN where neither
+        does. And the items of which one covers more by `TORN_BELOW`, the widest gap first, with
+        the gap: their errors are of unlike parts of a face, and no difference of methods.
+    """
+    gaps = {x: ours.get(x, -math.inf) - theirs.get(x, -math.inf) for x in sorted(shared)}
+    known = [gap for gap in gaps.values() if not math.isnan(gap)]
+    # One that a single run states leaves the mean unknown, whichever of the two it is.
+    unstated = next(filter(math.isinf, known), None)
+    mean_gap = sum(known) / len(known) if known else math.nan
+    wide = sorted(
+        (x for x, gap in gaps.items() if abs(gap) > TORN_BELOW), key=lambda x: -abs(gaps[x])
+    )
+    torn = {x: gaps[x] for x in wide if math.isfinite(gaps[x])}
+    return (mean_gap if unstated is None else unstated), torn
+
+
+def torn_items(mean_gap: float, unlike: Mapping[str, float]) -> tuple[str, ...]:
+    """What a difference leaves out, of `unlike_shares`: the torn items of runs that cover like
+    shares as a whole; others are not judged at all."""
+    return () if abs(mean_gap) > COMPLETENESS_TOLERANCE else tuple(unlike)
 
 
 def cumulative_curves(parts: Iterable[Any]) -> dict[str, NDArray[np.float64]]:

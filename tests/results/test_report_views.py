@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM, Browser, browser
-from example_runs import SCENES, example_run
+from example_runs import SCENES, example_run, keep_rows, results_of
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -29,6 +29,7 @@ from facebench.results.report.views import (
     error_bytes,
     pack,
     rank_subjects,
+    viewer,
     views,
 )
 from facebench.results.run.folder import RunFolder
@@ -204,6 +205,17 @@ def test_two_runs_turn_together(chromium: Browser, run: RunFolder, tmp_path: Pat
     change = "const c = document.getElementById('face-choice'); c.value = '1';"
     chromium.value(f"{change} c.dispatchEvent(new Event('change'))")
     assert chromium.value("document.getElementById('face-beside').closest('figure').hidden")
+
+
+def test_below_a_face_stands_how_much_of_the_scan_it_covers(tmp_path: Path) -> None:
+    runs = [example_run(tmp_path / name, name, seed=n) for n, name in enumerate(("ours", "theirs"))]
+    for run, share in zip(runs, (0.97, 0.43), strict=True):
+        keep_rows(run, [replace(row, completeness=share) for row in results_of(run.items())])
+        keep_face(run, f"{rank_subjects(runs[0].items(), 'indoor')[0][1]}/indoor")
+    own, *others = read_series(runs)
+    (view,) = (found for found in views(own, others) if found.scene == "indoor")
+    told = re.findall(r"(\w+): error [\d.]+\s?mm, complete (\d+%)", viewer([view]))
+    assert told == [("worst", "97%"), ("theirs", "43%")]
 
 
 def dark_background(picture: Path) -> bool:

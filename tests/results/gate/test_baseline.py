@@ -47,6 +47,10 @@ def test_a_written_baseline_comes_back(tmp_path: Path) -> None:
     baseline.write(tmp_path / "b.json")
     again = Baseline.read(tmp_path / "b.json")
     assert replace(again, errors_mm={}) == replace(baseline, errors_mm={})
+    values = json.loads((tmp_path / "b.json").read_text())
+    del values["shares"]
+    (tmp_path / "older.json").write_text(json.dumps(values))
+    assert Baseline.read(tmp_path / "older.json").shares == {}
     for scene in SCENES:
         assert again.errors_mm[scene] == pytest.approx(baseline.errors_mm[scene], abs=5e-7)
 

@@ -18,7 +18,7 @@ from facebench.errors import FacebenchError
 from facebench.results.gate.baseline import Baseline
 from facebench.results.gate.evaluate import evaluate
 from facebench.results.gate.rules import Completeness, Coverage, Limit, Regression, Rule, Speed
-from facebench.results.gate.verdict import Status
+from facebench.results.gate.verdict import Check, Status
 from facebench.results.run.folder import RunFolder
 
 SCENES = ("cooperative", "indoor")
@@ -354,6 +354,37 @@ def test_a_baseline_of_less_face_shows_no_regression(gate: Gate) -> None:
     (found, *_) = [check for check in checks if check.kind == "regression"]
     assert found.status is Status.UNKNOWN
     assert found.detail == "the scans are covered by 97%, the baseline's by 43%"
+
+
+def test_one_face_torn_since_the_baseline_has_no_answer(gate: Gate) -> None:
+    """One of eight moves the mean by less than its tolerance, and keeps to the default rule."""
+    cover(0.97, 0.97)(gate)
+    gate.baseline = Baseline.of_run(gate.run)
+    assert gate.status is Status.PASSED
+    cover(0.97, 0.7)(gate)
+    details = {check.detail for check in evaluate(gate.rules, gate.run, gate.baseline).checks}
+    assert gate.status is Status.UNKNOWN
+    assert f"the scan of {SUBJECTS[0]} is covered by 70%, the baseline's by 97%" in details
+
+
+def test_a_face_torn_in_the_baseline_is_no_regression(gate: Gate) -> None:
+    """Its error there was of a part of the face."""
+    cover(0.97, 0.97)(gate)
+    now = Baseline.of_run(gate.run)
+    lower = {name: error - 0.5 for name, error in now.errors_mm[SCENES[0]].items()}
+    first = {SUBJECTS[0]: 0.01}
+
+    def found(errors: dict[str, float], first_share: float) -> Check:
+        shares = {**now.shares[SCENES[0]], SUBJECTS[0]: first_share}
+        columns = {"errors_mm": now.errors_mm | {SCENES[0]: errors}, "shares": {SCENES[0]: shares}}
+        gate.baseline = replace(now, **columns)
+        checks = evaluate(gate.rules, gate.run, gate.baseline).checks
+        return next(check for check in checks if check.kind == "regression")
+
+    assert found(lower | first, 0.97).value > 0.5 == pytest.approx(found(lower, 0.97).value)
+    torn = found(lower | first, 0.7)
+    assert torn.value == pytest.approx(0.5)
+    assert f"7 subjects without {SUBJECTS[0]}, covered unlike: worse" in torn.detail
 
 
 @pytest.mark.parametrize("value", [INF, -1.0, 0.0])
