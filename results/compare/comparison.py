@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -314,35 +314,33 @@ def run_pairs(
         tie_mm: see `compare`.
         on_common_region: whether the errors are those where all runs cover the scans.
     """
-    keys = [(first, second, scene) for first, second in chosen for scene in scenes]
-    covered = [_cover(tables[first], tables[second], scene) for first, second, scene in keys]
-    # An error of half a face beside that of the whole one is no difference of methods.
-    left_out = [() if on_common_region else torn_items(*cover) for cover in covered]
-    values = [
-        shared_values(tables[first], tables[second], scene, without)
-        for (first, second, scene), without in zip(keys, left_out, strict=True)
-    ]
     # One seed for all: every pair is judged by the same draws of subjects.
-    differences = [
-        paired_difference(ours, theirs, seed, subjects) for ours, theirs, subjects in values
-    ]
+    keys = [(*pair, scene) for pair in chosen for scene in scenes]
+    found = [_pair(tables, key, seed, tie_mm, on_common_region) for key in keys]
     # One family of tests: whoever looks for a difference reads all cells of the table.
-    corrected = holm([difference.p_value for difference in differences]).tolist()
-    return tuple(
-        RunPair(
-            *(*key, difference, p_holm, *tally(ours, theirs, tie_mm, subjects)),
-            *(gap, tuple(unlike), without, on_common_region),
-        )
-        for key, (gap, unlike), without, (ours, theirs, subjects), difference, p_holm in zip(
-            keys, covered, left_out, values, differences, corrected, strict=True
-        )
-    )
+    corrected = holm([pair.difference.p_value for pair in found]).tolist()
+    return tuple(replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True))
 
 
-def _cover(first: pd.DataFrame, second: pd.DataFrame, scene: str) -> tuple[float, dict[str, float]]:
-    shared = scene_column(first, scene).keys() & scene_column(second, scene).keys()
-    shares = (scene_column(table, scene, "completeness") for table in (first, second))
-    return unlike_shares(*shares, shared)
+def _pair(
+    tables: dict[str, pd.DataFrame],
+    key: tuple[str, str, str],
+    seed: int,
+    tie_mm: float,
+    on_common_region: bool,
+) -> RunPair:
+    """Two runs in one scene, without a p-value that is corrected."""
+    both, scene = (tables[key[0]], tables[key[1]]), key[2]
+    one, other = (scene_column(table, scene) for table in both)
+    shares = [scene_column(table, scene, "completeness") for table in both]
+    gap, unlike = unlike_shares(shares[0], shares[1], one.keys() & other.keys())
+    # An error of half a face beside that of the whole one is no difference of methods.
+    left_out = () if on_common_region else torn_items(gap, unlike)
+    ours, theirs, subjects = shared_values(*both, scene, left_out)
+    difference = paired_difference(ours, theirs, seed, subjects)
+    counts = tally(ours, theirs, tie_mm, subjects)
+    pair = RunPair(*key, difference, math.nan, *counts, gap, tuple(unlike), left_out)
+    return replace(pair, on_common_region=on_common_region)
 
 
 def tally(

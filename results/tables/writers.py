@@ -185,8 +185,9 @@ def _stacked(table: Table, width: int) -> Iterator[RenderableType]:
     numbers = [number for number in range(len(table.head)) if number not in words]
     cells = [row[number] for row in table.rows for number in numbers]
     longest = max((cell_len(line) for cell in cells for line in cell.lines), default=0)
-    # Two spaces before the heads, two before the numbers.
-    beside = min(_WORDS_WIDTH + 4, width - longest - 4)
+    word = max((cell_len(word) for n in numbers for word in table.head[n].split()), default=0)
+    # Two spaces before the heads, two before the numbers; no head's word is cut where it fits.
+    beside = min(max(_WORDS_WIDTH + 4, word), width - longest - 4)
     for row in table.rows:
         label = Text(" · ").join(_rich_line(row[n]) for n in words if row[n].text)
         remarks = [Text(line, style="dim") for n in words for line in row[n].details]

@@ -57,6 +57,14 @@ def test_no_number_is_cut_and_no_line_is_longer_than_the_terminal(width: int) ->
         assert sum(line.count(piece) for line in lines) >= 2, (piece, text)
 
 
+def test_a_stack_cuts_no_head_in_two_where_there_is_room() -> None:
+    """NoW's challenges have long names of one word."""
+    heads = ("method", "multiview_expressions", "multiview_occlusions", "multiview_neutral")
+    cells = tuple(Cell("+3.839", ("[3.311, 4.403]",)) for _ in heads[1:])
+    text = drawn(Table("", heads, ((Cell("ours"), *cells),)), 60)
+    assert all(re.search(rf"^ +{head} +\+3.839", text, re.M) for head in heads[1:])
+
+
 def test_a_narrow_terminal_stacks_and_a_wide_one_does_not() -> None:
     wide, aside, narrow = (drawn(example(), width) for width in (120, 76, 60))
     assert re.search(r"ours +1\.360 +−0\.348 +12345\.678 +0\.046", wide)
