@@ -13,8 +13,8 @@ from ..compare.tables import pairs_table, verdict_sentences
 from ..run.folder import RunFolder
 from ..run.summary import SceneSummary
 from ..tables.published import Published
-from ..tables.scenes import completeness
-from ..tables.series import Series, refuse_mixture
+from ..tables.scenes import completeness, own_statistic, pools
+from ..tables.series import Series, refuse_mixture, subject_of
 from ..tables.table import interval_text, share_text, spread_text
 from ..tables.writers import Markup, html, join, tag
 from .charts import cumulative_charts, is_crowd, legend, regions_charts, subjects_charts
@@ -63,7 +63,7 @@ def render(group: RunGroup) -> str:
         group.basis.title,
         _sections(group.runs, group),
         verdict=tuple(verdict_sentences(group)),
-        cards=join(*(_card(scene, cell) for scene, cell in first.summary.items())),
+        cards=join(*(_card(first, scene, cell) for scene, cell in first.summary.items())),
         title=f"{first.label}: {first.record.dataset}, protocol {first.record.protocol}",
         scripts=("script.js", "viewer.js"),
     )
@@ -92,13 +92,22 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
 
 
 def _subjects(series: Sequence[Series], key: Markup) -> Markup:
-    if is_crowd(series[0].record.subjects):
-        words = "The shape is as wide as there are subjects with that error; "
+    first = series[0]
+    owners = [_owners(first, scene) for scene in first.summary]
+    several = any(len(set(names)) < len(names) for names in owners)
+    one = "measurement of a subject" if several else "subject"
+    if is_crowd(first.record.subjects):
+        words = "The shape is as wide as there are subjects with that error"
     else:
-        words = "A dot is a subject"
-        words += ", a line joins the same subject; " if len(series) > 1 else "; "
-    note = tag("p", f"{words}the tick is the mean, the band its 95 % interval.", class_="note")
-    table = fold("Every subject's numbers", html(subjects_table(series[0])))
+        words = f"A dot is a {one}"
+        words += f", a line joins the same {one.split()[0]}" if len(series) > 1 else ""
+    tick = "the tick is the mean, the band its 95 % interval."
+    if pools(first.record):
+        # The table's mean and interval are over points, and would stand elsewhere.
+        own = own_statistic(first.record)
+        tick = f"it stands at the {own} of its points, the tick at the mean of the dots."
+    note = tag("p", f"{words}; {tick}", class_="note")
+    table = fold("Every subject's numbers", html(subjects_table(first)))
     return join(_with(join(key, note), subjects_charts(series)), table)
 
 
@@ -121,9 +130,18 @@ def _with(before: Markup, charts: Markup) -> Markup:
     return join(before, charts) if charts else Markup()
 
 
-def _card(scene: str, cell: SceneSummary) -> Markup:
+def _owners(run: Series, scene: str) -> list[str]:
+    """Whose each measurement of a scene is."""
+    return list(subject_of(run.subjects, scene).values())
+
+
+def _card(run: Series, scene: str, cell: SceneSummary) -> Markup:
     error = spread_text(cell.mean_mm, cell.std_mm)
-    counts = f"{cell.n_subjects:,} of {count_of(cell.n_subjects + cell.n_failed, 'subject')}"
+    asked, people = cell.n_subjects + cell.n_failed, len(set(_owners(run, scene)))
+    counts = f"{cell.n_subjects:,} of {count_of(asked, 'subject')}"
+    # Of several photographs of a person each is measured.
+    if asked > people:
+        counts = f"{cell.n_subjects:,} of {asked:,} scored, of {count_of(people, 'subject')}"
     if cell.frames:
         counts += f", {count_of(cell.faces, 'face')} in {count_of(cell.frames, 'frame')}"
     if math.isfinite(share := completeness(cell)):

@@ -33,6 +33,9 @@ SHOWN = 2
 """Of a reason: its worst clips, each with a frame in which no face was found."""
 
 
+_AMOUNT = re.compile(r"(?<![\w./-])\d[\d.,]*\s?(?:%|mm\b)")
+
+
 def statistics_table(series: Series) -> Table:
     """More statistics of one run, a row a scene."""
     pooled = "over all points; shares and scale, means over subjects"
@@ -179,8 +182,9 @@ def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bo
             continue
         rows = table[table[ERROR].notna() if scored else table[ERROR].isna()]
         for row in rows[rows[column].fillna("") != ""].itertuples():
-            reason, place = shared_reason(str(getattr(row, column)), str(row.item))
-            found.setdefault((reason, place), []).append(run.label)
+            # A note may hold several remarks, each a sentence of its own.
+            for words in re.split(r"; (?=[A-Z])", str(getattr(row, column))):
+                found.setdefault(shared_reason(words, str(row.item)), []).append(run.label)
     grouped: dict[tuple[str, str], list[str]] = {}
     for (reason, place), labels in found.items():
         grouped.setdefault((reason, _whose(labels, series)), []).append(place)
@@ -309,4 +313,7 @@ def shared_reason(reason: str, place: str) -> tuple[str, str]:
     # A single word before it is a file's or folder's name, and no reason.
     if " " in words and re.search(r"\d", facts) and not re.search(r"\d", words):
         return words, f"{place} ({facts})"
+    # So are shares and lengths within the sentence.
+    if amounts := _AMOUNT.findall(reason):
+        return _AMOUNT.sub("…", reason), f"{place} ({', '.join(amounts)})"
     return reason, place

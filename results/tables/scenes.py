@@ -329,6 +329,9 @@ def _protocol_notes(records: Sequence[RunRecord], rows: Sequence[SceneRow]) -> I
     if pools(records[0]):
         medians = "; ".join(filter(None, map(_medians, rows)))
         yield f"{POOLED_NOTE} Their medians: {medians}." if medians else POOLED_NOTE
+        if len(rows) > 1:
+            own = own_statistic(records[0])
+            yield f"Differences are of each subject's own {own}, not of these means."
     if any(math.isfinite(cell.size_error) for row in rows for cell in row.cells.values()):
         yield "'size': how wrong the size of a face is, mean over subjects."
     scales = [(r.label, r.global_scale) for r in records if r.global_scale is not None]
@@ -357,6 +360,11 @@ def refuse_contradiction(run: Series) -> None:
 def pools(record: RunRecord) -> bool:
     """Whether means and deviations of the run are over points, not over subjects."""
     return bool(record.protocol_settings.get("reduction", {}).get("subjects") == "pooled")
+
+
+def own_statistic(record: RunRecord) -> str:
+    """What the number of a single subject is, over its points: `mean`, `median` or `rmse`."""
+    return str(record.protocol_settings.get("reduction", {}).get("points", "mean"))
 
 
 def _medians(row: SceneRow) -> str:

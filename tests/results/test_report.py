@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_runs import PARTS, SCENES, example_record, example_run, failed_row, results_of
+from example_runs import (
+    PARTS,
+    SCENES,
+    example_record,
+    example_run,
+    failed_row,
+    keep_rows,
+    results_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,6 +25,7 @@ from scipy.spatial.transform import Rotation
 
 from facebench.bench.dataset.interface import Problem
 from facebench.bench.meshes.clean import decimate
+from facebench.bench.protocol.record import preset
 from facebench.errors import FacebenchError, visible
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.mesh import Mesh
@@ -163,6 +172,20 @@ def test_a_torn_face_is_told_beside_its_error(page: Page) -> None:
     table = page.text.split("Error of each subject in mm")[1]
     assert "mean complete" in table and table.count("43%") == 2
     assert "covers little of the scan of subject_01/indoor (43%)" in page.text
+
+
+def test_photographs_of_a_subject_are_not_called_subjects(tmp_path: Path) -> None:
+    """NoW has several of each person, measures each, and pools their points."""
+    settings = preset("now").to_dict()
+    run = example_run(tmp_path / "a", scenes=("all", *SCENES), protocol_settings=settings)
+    note = "It lacks a part: 61% of the scan; It is 77% larger than it was: no number"
+    keep_rows(run, [replace(row, note=note) for row in results_of(run.items())])
+    words = " ".join(Page(write_report(run).read_text(encoding="utf-8")).words)
+    assert "23 of 24 scored, of 8 subjects" in words
+    assert "A dot is a measurement of a subject; it stands at the median of its points" in words
+    # Two remarks of one note are two reasons, and what is an item's own stands with the item.
+    assert "It lacks a part subject_01/cooperative (61% of the scan)" in words
+    assert "It is … larger than it was: no number subject_01/cooperative (77%)" in words
 
 
 def test_the_worst_subject_comes_first(page: Page, runs: tuple[RunFolder, RunFolder]) -> None:

@@ -103,8 +103,11 @@ def test_what_is_true_of_one_item_alone_makes_no_reason_of_its_own() -> None:
         "others are left out",
         "a/indoor (frames 8 to 9 (2 faces))",
     )
+    assert shared_reason("uncertain by 5 mm: give the scan's 68 landmarks", "a/indoor") == (
+        "uncertain by …: give the scan's 68 landmarks",
+        "a/indoor (5 mm)",
+    )
     for whole in (
-        "uncertain by 5 mm: give the scan's 68 landmarks",
         "the file is damaged",
         "scan: no mesh",
         "faces/ben.obj: cut in line 63",

@@ -207,6 +207,25 @@ def test_two_runs_turn_together(chromium: Browser, run: RunFolder, tmp_path: Pat
     assert chromium.value("document.getElementById('face-beside').closest('figure').hidden")
 
 
+def test_long_names_stay_in_their_cards(chromium: Browser, tmp_path: Path) -> None:
+    """Those of NoW's photographs: one word, wider than a picture."""
+    scene = "multiview_expressions_and_occlusions"
+    run = example_run(tmp_path / "run", scenes=("indoor",))
+    run.write_record(replace(run.record(), scenes=(scene,)))
+    rows = [
+        replace(row, scene=scene, item=f"{row.subject}/{scene}") for row in results_of(run.items())
+    ]
+    keep_rows(run, rows)
+    for row in rows:
+        keep_face(run, row.item)
+    chromium.open(write_report(run), 390)
+    # Off the screen they are not drawn, and would be as wide as one likes.
+    chromium.value(
+        "document.querySelectorAll('*').forEach((e) => e.style.contentVisibility = 'visible')"
+    )
+    assert chromium.value("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_below_a_face_stands_how_much_of_the_scan_it_covers(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / name, name, seed=n) for n, name in enumerate(("ours", "theirs"))]
     for run, share in zip(runs, (0.97, 0.43), strict=True):

@@ -214,6 +214,10 @@ def test_a_pooling_protocol_says_what_is_pooled(tmp_path: Path) -> None:
     notes = " ".join(scene_rows(read_series([run])).notes)
     median = run.summary()["indoor"].median_mm
     assert "over the points of all scored subjects" in notes and f"indoor {median:.2f}" in notes
+    two = [run, example_run(tmp_path / "b", protocol_settings=settings)]
+    assert "Differences are" not in notes
+    words = "Differences are of each subject's own mean, not of these means."
+    assert words in scene_rows(read_series(two)).notes
     unscored = {s: replace(c, median_mm=float("nan")) for s, c in run.summary().items()}
     run.write_summary(unscored)
     assert "medians" not in " ".join(scene_rows(read_series([run])).notes)
