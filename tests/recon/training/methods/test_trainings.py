@@ -68,7 +68,7 @@ def test_steps_on_one_batch_bring_the_loss_down(kind: str, faces: Path, tmp_path
     real = ["network.recogniser=embedded"] if kind == "genova" else []
     loop = make_loop(job(kind, faces, tmp_path / kind, "training.steps=25", *real), ALONE, quietly)
     batch = loop.source.batch(0)
-    reports = [loop.trainer.training_step(batch) for _ in range(20)]
+    reports = [loop.trainer.training_step(batch) for _ in range(12)]
     assert all(report.applied for report in reports)
     assert reports[-1].total < 0.8 * reports[0].total
     weights = loop.trainer.recipe.weights  # type: ignore[union-attr]
