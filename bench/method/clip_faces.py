@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from ...errors import FacebenchError, error_line
 from ...recon.face.crop import Box, crop_square, is_inside, read_boxes
 from ...recon.face.tracks import CUT_GREY, DESCRIBED, FOUND, Segments, large_changes, segments_of
 from ...recon.files.mirror import fetch
-from ...recon.video.decode import Chunk, read_chunks
-from ...recon.vision.detect import find_next, make_detector
 from ..dataset.interface import Clip
 from .interface import Method
+
+if TYPE_CHECKING:
+    from ...recon.video.decode import Chunk
 
 OK = "ok"
 BROKEN = "broken"
@@ -189,6 +190,9 @@ def face_chunks(
     Never raises: what cannot be read ends the clip with a chunk that says why. Detector and
     tracking are those of `face_locator`.
     """
+    # Here: who reads a run decodes no video.
+    from ...recon.video.decode import read_chunks
+
     # A clip that fails before its first chunk must not take the number of one that is done.
     following = max(done, default=-1) + 1
     start = time.perf_counter()
@@ -222,6 +226,8 @@ def face_locator(clip: Clip, detector: str = "embedded", tracking: bool = False)
         # Boxes beside the clip win, so that methods can be compared on the very same crops.
         boxes = read_boxes(fetch(clip.boxes))
         return lambda number, frame, last: boxes.get(number)
+    from ...recon.vision.detect import find_next, make_detector
+
     finder = make_detector(detector)
     return lambda number, frame, last: find_next(finder, frame, last if tracking else None)
 

@@ -17,7 +17,7 @@ from small_micc import clip_path, write_random_weights, write_subject
 from training_faces import SETTINGS, small_model
 
 from facebench import run as facebench_run
-from facebench.bench.method import clip_faces
+from facebench.distributed import frames
 from facebench.errors import STORE_MIRROR, FacebenchError
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.files import publishing
@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on_elsewhere_from_what_the_store_has(
     # The folder that it worked in is lost with its machine; and the store is away for a second.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
     read: list[object] = []
-    monkeypatch.setattr(clip_faces, "read_chunks", read.append)
+    monkeypatch.setattr(frames, "face_stream", lambda *task: read.append(task) or iter(()))
     monkeypatch.setattr(publishing._Publication, "publish", in_a_pause(object_store, publish))
     run(kept, out)
     assert not read, "its chunks were there"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,3 +230,11 @@ def test_provenance_names_this_checkout() -> None:
     inside = (Path(__file__).parents[3] / ".git").exists()
     assert (len(commit) == 40) == inside
     assert package_versions()["facebench"]
+
+
+def test_who_reads_a_run_measures_nothing_and_decodes_no_video() -> None:
+    """Their libraries take a processor second to import."""
+    heavy = "print({'av', 'open3d', 'torch'} & set(sys.modules))"
+    program = f"import sys, facebench.results.run.folder; {heavy}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
