@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import traceback
 
 import pytest
@@ -35,6 +36,18 @@ def test_a_cluster_of_other_versions_is_told(monkeypatch: pytest.MonkeyPatch) ->
     said = rf"Ray 2\.40\.0 and Python 3\.12\.1, this command of Ray {ray.__version__} and .*same"
     with pytest.raises(FacebenchError, match=said), ray_connection(cluster=True):
         pass
+
+
+def test_a_step_uses_the_ray_of_the_command_that_started_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(cluster, "_check_answers", asked.append)
+    monkeypatch.setattr(cluster, "_initialise", asked.append)
+    monkeypatch.setattr(cluster, "_OURS", threading.Event())
+    monkeypatch.setenv(cluster.STEP_OF, "127.0.0.1:2")
+    cluster._connect(cluster=False)
+    assert asked == ["127.0.0.1:2"] * 2 and cluster.is_ours()
 
 
 @pytest.mark.parametrize("asked", [True, False])
