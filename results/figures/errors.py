@@ -190,7 +190,7 @@ def write_curves(
         raise FacebenchError("no run keeps cumulative errors", "measure one again")
     columns = min(len(scenes), MOST_PANELS)
     rows = -(-len(scenes) // columns)
-    figure = Figure((width, PANEL_HEIGHT * rows + 0.35), dpi=dots, layout="constrained")
+    figure = Figure((width, PANEL_HEIGHT * rows), dpi=dots, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for panel, scene in zip(panels.flat, scenes, strict=False):
         for run, found, label in zip(series, curves, legend_labels(series), strict=True):
@@ -209,14 +209,22 @@ def write_curves(
     handles, labels = max(
         (p.get_legend_handles_labels() for p in panels.flat), key=lambda h: len(h[1])
     )
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=4, frameon=False, handlelength=3
-    )
+    lines = _legend_lines(figure, handles, labels)
+    figure.set_figheight(PANEL_HEIGHT * rows + 0.2 + 0.15 * lines)
     for item in [text for panel in panels.flat for text in panel.findobj(Text)]:
         item.set_fontsize(FONT_POINTS)
-    for item in figure.legends[0].get_texts():
-        item.set_fontsize(FONT_POINTS)
     return write_figure(figure, stem)
+
+
+def _legend_lines(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> int:
+    """Put the legend below the panels, as many labels to a line as the print has room for."""
+    style = {"loc": "outside lower center", "frameon": False, "handlelength": 3}
+    for columns in range(min(4, len(labels)), 0, -1):
+        legend = figure.legend(handles, labels, ncols=columns, prop={"size": FONT_POINTS}, **style)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
+    return -(-len(labels) // columns)
 
 
 def error_sheet(series: Sequence[Series], scene: str, limit: int) -> Sheet:

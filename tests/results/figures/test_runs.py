@@ -15,7 +15,7 @@ from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
 from facebench.recon.morphable.procedural.build import procedural_model
 from facebench.results.figures import errors
-from facebench.results.figures.errors import error_sheet, write_curves
+from facebench.results.figures.errors import PANEL_HEIGHT, error_sheet, write_curves
 from facebench.results.tables.series import Series, read_series
 
 
@@ -43,6 +43,17 @@ def test_curves_have_the_size_of_the_print_and_fonts_that_journals_take(
     assert b"/Type3" not in data and b"/FontFile2" in data
     again, _ = write_curves(series, tmp_path / "again", 3.4, 100)
     assert again.read_bytes() == png.read_bytes()
+
+
+def test_no_label_of_a_legend_is_cut_off(series: tuple[Series, ...], tmp_path: Path) -> None:
+    """Two long names do not fit side by side below a column of a journal."""
+    long = [replace(run, label=f"a method with quite a long name, {run.number}") for run in series]
+    png, _ = write_curves(long, tmp_path / "long", 3.4, 100)
+    with Image.open(png) as image:
+        edges = np.asarray(image.convert("L"))[:, [0, 1, -2, -1]]
+        # The legend takes a line more, and the panels lose nothing of their height.
+        assert image.height == round(100 * (PANEL_HEIGHT + 0.2 + 2 * 0.15))
+    assert (edges[-40:] == 255).all()
 
 
 def test_faces_stand_by_error_and_what_is_not_there_says_so(series: tuple[Series, ...]) -> None:
