@@ -97,6 +97,7 @@ class LazyGroup(click.Group):
 
             command.params.append(_debug_option())
             check_first(command)
+            _list_whole_sentences(command)
         return command
 
     def resolve_command(
@@ -114,6 +115,13 @@ class LazyGroup(click.Group):
         for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(list(commands.items()))
+
+
+def _list_whole_sentences(command: click.Command) -> None:
+    """Let a group's help say what each of its commands does: Click cuts it in mid-sentence."""
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        part.short_help = part.get_short_help_str(limit=200)
+        _list_whole_sentences(part)
 
 
 def _debug_option() -> click.Option:

@@ -38,6 +38,12 @@ def test_every_command_has_help_with_examples(name: str) -> None:
     assert result.exit_code == 0 and f"facebench {name}" in result.output.split("Examples:")[1]
 
 
+@pytest.mark.parametrize("words", ["figure", "models", "models import", "datasets", "synth"])
+def test_a_list_of_commands_cuts_no_sentence(words: str) -> None:
+    lines = CliRunner().invoke(group, [*words.split(), "--help"]).output.split("Commands:")[1]
+    assert "..." not in lines and lines.rstrip().endswith(".")
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [
