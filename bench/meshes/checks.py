@@ -111,7 +111,9 @@ def check_prediction(prediction: Mesh, copies: float = COPY_MM) -> Mesh:
     if faces_inwards(cleaned):
         raise FacebenchError(
             "the prediction is inside out or mirrored: its triangles face inwards",
-            "reverse the order of each triangle's corners, or undo the reflection",
+            "reverse the order of each triangle's corners, or undo the reflection; of a surface "
+            "that is turned in part make it consistent, for example by MeshLab's 'Re-Orient All "
+            "Faces'",
         )
     return cleaned
 
