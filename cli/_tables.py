@@ -134,6 +134,10 @@ def _numbers(score: Score) -> Iterator[tuple[str, str]]:
     if math.isfinite(score.completeness):
         yield "completeness", f"{score.completeness:.1%}"
     yield "overlap", f"{score.overlap:.1%}"
+    if math.isfinite(score.normal_error_deg):
+        yield "normal error", f"{score.normal_error_deg:.1f}°"
+    if math.isfinite(score.f_score_1mm):
+        yield "F-score at 1 mm", f"{score.f_score_1mm:.1%}"
     if math.isfinite(score.noise_floor_mm):
         yield "noise floor of the scan", _mm(score.noise_floor_mm)
     yield "points", f"{score.n_points:,}"

@@ -178,6 +178,8 @@ def test_the_terminal_says_how_far_to_trust_it(
         "within 1 / 2 / 3 mm",
         f"completeness {plain['completeness']:.1%}",
         f"noise floor of the scan {plain['noise_floor_mm']:.3f} mm",
+        f"normal error {plain['normal_error_deg']:.1f}°",
+        f"F-score at 1 mm {plain['f_score_1mm']:.1%}",
         "by the landmarks of both",
         "The alignment converged",
         "has a counterpart",
