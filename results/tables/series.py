@@ -161,7 +161,8 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
     """Subject to number in a scene; without those that have none."""
     if column not in subjects:
         return {}
-    rows = of_scene(subjects, scene)
+    # A table has a hundred columns, and pandas would filter them all.
+    rows = of_scene(subjects[["item", "subject", "scene", column]], scene)
     known = rows[column].notna()
     names = item_names(rows, scene)[known]
     return dict(zip(names, rows[column][known].astype(float), strict=True))
@@ -169,7 +170,7 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
 
 def subject_of(items: pd.DataFrame, scene: str) -> dict[str, str]:
     """Whose each row of a scene is, by the name that `scene_column` gives it."""
-    rows = of_scene(items, scene)
+    rows = of_scene(items[["item", "subject", "scene"]], scene)
     return dict(zip(item_names(rows, scene), rows["subject"].astype(str), strict=True))
 
 

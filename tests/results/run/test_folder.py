@@ -235,6 +235,6 @@ def test_provenance_names_this_checkout() -> None:
 def test_who_reads_a_run_measures_nothing_and_decodes_no_video() -> None:
     """Their libraries take a processor second to import."""
     heavy = "print({'av', 'open3d', 'torch'} & set(sys.modules))"
-    program = f"import sys, facebench.results.run.folder; {heavy}"
+    program = f"import sys, facebench.results.compare; {heavy}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
