@@ -103,6 +103,8 @@ def _start(score: Score) -> Iterator[Remark]:
 
 
 def _alignment(score: Score, protocol: Protocol) -> Iterator[Remark]:
+    if score.start == "given":
+        return
     if not protocol.alignment.dense:
         yield Remark("The landmarks alone decide the alignment.")
     elif score.converged:
@@ -148,9 +150,10 @@ def _extent(score: Score) -> Iterator[Remark]:
             f"{score.completeness:.0%} of the cropped scan.",
             doubtful=True,
         )
-    # One fact once: under most protocols the two shares are the same.
-    if not part or not low:
-        seen = f"{score.overlap:.0%} of the cropped scan has a counterpart on the prediction"
+    # One fact once: under most protocols the two shares are the same, and `now` takes every point.
+    if not part:
+        share = min(score.overlap, score.completeness)
+        seen = f"{share:.0%} of the cropped scan has a counterpart on the prediction"
         cause = ": it lies in a wrong place, or lacks parts of the face" if low else ""
         yield Remark(f"{seen}{cause}.", low)
     if score.n_points < FEW_POINTS:

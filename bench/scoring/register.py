@@ -287,6 +287,11 @@ def register_pair(pair: InitialisedPair, protocol: Protocol) -> Registered:
         far = f"{alignment.residual_mm:.2g} mm remain between the two"
         if np.isinf(alignment.residual_mm):
             far = "no point of the one has a counterpart on the other"
+        if protocol.alignment.start == "as_given":
+            raise FacebenchError(
+                f"the prediction does not lie on the scan: {far}",
+                f"protocol {protocol.name} measures where it lies: write it in the scan's space",
+            )
         raise FacebenchError(
             f"the registration went astray: {far}",
             "the prediction covers too little of the crop for this protocol; micc leaves out what "

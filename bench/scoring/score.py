@@ -226,7 +226,8 @@ def with_size_error(
         protocol: the protocol.
         measure: the same two meshes by another protocol.
     """
-    if protocol.alignment.scale != "none":
+    # What is measured where it lies is registered to nothing, and no size was looked for.
+    if protocol.alignment.scale != "none" or not protocol.alignment.dense:
         return pair
     free = replace(protocol, alignment=replace(protocol.alignment, scale="per_mesh"))
     try:

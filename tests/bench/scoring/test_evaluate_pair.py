@@ -67,6 +67,27 @@ def test_a_rigid_protocol_tells_the_size_beside_the_score(face: Mesh) -> None:
     assert "reduced by 4.8 % it would fit best" in result.diagnosis[-1].text
 
 
+def test_what_is_measured_where_it_lies_is_told_no_alignment_and_no_size(face: Mesh) -> None:
+    """By `facescape` nothing is registered: a size error of 0.0 % would be an invention."""
+    large = replace(face, vertices=1.01 * np.asarray(face.vertices, np.float64))
+    lies = preset("facescape").with_setting("points.longest_edge_mm", "inf")
+    result = evaluate(large, face, lies, scan_landmarks=Landmarks.of_mesh(face))
+    assert result.score.scale == 1.0 and np.isnan(result.score.size_error)
+    said = " ".join(finding.text for finding in result.diagnosis)
+    assert "where it lay" in said and "fit" not in said and "alignment" not in said
+    away = replace(large, vertices=np.asarray(large.vertices) + np.array([0, 0, 400.0]))
+    with pytest.raises(EvaluationError, match="does not lie on the scan") as refused:
+        evaluate(away, face, lies, scan_landmarks=Landmarks.of_mesh(face))
+    assert "write it in the scan's space" in str(refused.value)
+
+
+def test_one_share_is_said_of_a_protocol_that_counts_every_point(face: Mesh) -> None:
+    """By `now` all of the crop counts: "100% has a counterpart" would contradict the share."""
+    low = Score("a", "", "ok", "", "now", "", overlap=1.0, completeness=0.6)
+    said = " ".join(remark.text for remark in diagnose(low, preset("now")))
+    assert "60% of the cropped scan" in said and "100%" not in said
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_front_is_found_in_any_pose(person: Mesh, any_pose, seed: int) -> None:
     pose = any_pose(seed)
