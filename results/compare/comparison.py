@@ -67,7 +67,7 @@ class RunPair:
         difference: of the errors of the subjects that both have a number for, without `left_out`.
         p_holm: the p-value corrected for all pairs of the group; NaN with too few subjects.
         wins, ties, losses: subjects of the first run; a tie is a difference within the margin.
-        completeness_gap: how much more of the scans the first covers, over the shared items; a
+        completeness_gap: how much more of the scans the first covers, see `unlike_shares`; a
             run that does not state it covers infinitely less, NaN where neither does.
         unlike: items of which one covers more by `TORN_BELOW`, the widest gap first.
         left_out: these, where the runs cover like shares as a whole; on a common region none.

@@ -150,14 +150,20 @@ class Case:
         known = math.isfinite(before) or math.isfinite(now)
         if known and not now >= before - COMPLETENESS_TOLERANCE:
             return _covered("the scans are", now, before)
+        # Of a run without single shares it is infinite.
+        if -math.inf < self.unlike(scene)[0] < -COMPLETENESS_TOLERANCE:
+            return "but for torn faces, the scans are covered by less than the baseline's"
         return ""
 
     def covers_more(self, scene: str) -> str:
         """Why a higher error than the baseline's shows nothing, or empty: it covered less."""
         before = self.baseline.completeness.get(scene, math.nan) if self.baseline else math.nan
         now = self.summary[scene].completeness
-        more = now - before > COMPLETENESS_TOLERANCE
-        return _covered("the scans are", now, before) if more else ""
+        if now - before > COMPLETENESS_TOLERANCE:
+            return _covered("the scans are", now, before)
+        # Of a baseline without single shares that is infinite, and nothing said of them.
+        more = COMPLETENESS_TOLERANCE < self.unlike(scene)[0] < math.inf
+        return "but for torn faces, the scans are covered by more than the baseline's" * more
 
     def unlike(self, scene: str) -> tuple[float, dict[str, float]]:
         """How much more the run covers than its baseline, and whose scans, see `unlike_shares`."""

@@ -200,15 +200,19 @@ def unlike_shares(
         shared: the items that both have an error for.
 
     Returns:
-        The mean over these items: infinite where one run alone states a share, NaN where neither
-        does. And the items of which one covers more by `TORN_BELOW`, the widest gap first, with
-        the gap: their errors are of unlike parts of a face, and no difference of methods.
+        The mean over these items, or over those that are not torn where that is wider: infinite
+        where one run alone states a share, NaN where neither does. And the items of which one
+        covers more by `TORN_BELOW`, the widest gap first, with the gap: their errors are of unlike
+        parts of a face, and no difference of methods.
     """
     gaps = {x: ours.get(x, -math.inf) - theirs.get(x, -math.inf) for x in sorted(shared)}
     known = [gap for gap in gaps.values() if not math.isnan(gap)]
     # One that a single run states leaves the mean unknown, whichever of the two it is.
     unstated = next(filter(math.isinf, known), None)
-    mean_gap = sum(known) / len(known) if known else math.nan
+    # A torn face of the one may hide that it covers more of all others, which are what is compared.
+    rest = [gap for gap in known if abs(gap) <= TORN_BELOW]
+    means = [sum(some) / len(some) for some in (known, rest) if some]
+    mean_gap = max(means, key=abs, default=math.nan)
     wide = sorted(
         (x for x, gap in gaps.items() if abs(gap) > TORN_BELOW), key=lambda x: -abs(gaps[x])
     )

@@ -387,6 +387,28 @@ def test_a_face_torn_in_the_baseline_is_no_regression(gate: Gate) -> None:
     assert f"7 subjects without {SUBJECTS[0]}, covered unlike: worse" in torn.detail
 
 
+@pytest.mark.parametrize(
+    ("torn_now", "torn_then", "how"), [(0.9, 0.48, "less"), (0.6, 0.84, "more")]
+)
+def test_a_torn_face_does_not_hide_what_the_others_cover(
+    gate: Gate, torn_now: float, torn_then: float, how: str
+) -> None:
+    """In the mean over all the run covers as much as its baseline."""
+    others = 0.96 if how == "less" else 0.84
+    cover(0.9, torn_now, (Regression(tolerance_mm=0.01), Coverage(subjects=0.8)))(gate)
+    now = Baseline.of_run(gate.run)
+    shares = dict.fromkeys(SUBJECTS, others) | {SUBJECTS[0]: torn_then}
+    mean = dict.fromkeys(SCENES, sum(shares.values()) / len(SUBJECTS))
+    less = 0.1 if how == "more" else -0.1
+    errors = {s: {n: e - less for n, e in column.items()} for s, column in now.errors_mm.items()}
+    columns = {"shares": dict.fromkeys(SCENES, shares), "errors_mm": errors}
+    gate.baseline = replace(now, completeness=mean, **columns)
+    checks = evaluate(gate.rules, gate.run, gate.baseline).checks
+    found = next(check for check in checks if check.kind == "regression")
+    assert found.status is Status.UNKNOWN
+    assert f"covered by {how} than the baseline's" in found.detail
+
+
 @pytest.mark.parametrize("value", [INF, -1.0, 0.0])
 def test_an_error_that_is_no_length_fails(gate: Gate, value: float) -> None:
     change_row(0, value_mm=value)(gate)

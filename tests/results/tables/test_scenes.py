@@ -305,6 +305,21 @@ def test_a_run_that_does_not_state_its_completeness_is_not_ranked_against_one(
     assert {p.verdict for p in compare([silent, other]).groups[0].pairs} == {"lower"}
 
 
+def test_a_torn_face_of_one_does_not_hide_that_it_covers_more_of_the_others(
+    tmp_path: Path,
+) -> None:
+    less = covering(example_run(tmp_path / "a", "a", 1.4), 0.88)
+    more = covering(example_run(tmp_path / "b", "b", 1.6), 0.96)
+    rows = results_of(more.items())
+    for number, row in enumerate(rows):
+        if row.subject == rows[0].subject:
+            rows[number] = replace(row, completeness=0.4)
+    keep_rows(more, rows)
+    pairs = compare([more, less]).groups[0].pairs
+    assert {pair.verdict for pair in pairs} == {"unlike completeness"}
+    assert not any(pair.left_out for pair in pairs)
+
+
 @pytest.mark.parametrize("share", [0.31, 0.8])
 def test_one_torn_face_is_named(tmp_path: Path, share: float) -> None:
     """Also one that is more than half there, and in a comparison that its mean lets pass."""
