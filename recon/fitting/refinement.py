@@ -78,6 +78,9 @@ class FaceRefiner:
         shaded = ShadedPoints(self._points, self._unknowns, vector)
         seen = self._visibility.seen(shaded, vector[:, self._unknowns.shape])
         images = torch.tensor(crops, device=self._device).permute(0, 3, 1, 2).float() / 255.0
+        # Beyond the picture crops are black, which is no shadow.
+        shown = (images.amax(1, keepdim=True) > 0).to(images)
+        seen = seen * look_up(shown, shaded.placed, mode="nearest")[0]
         colours = look_up(blur_images(images, SETTINGS.light_blur), shaded.placed)
         light = solve_light(shaded.bands, shaded.albedo, colours, seen).to(given.light)
         usable = (seen.sum(0) > 0) & light.isfinite().all(2).all(1)

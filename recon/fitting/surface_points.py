@@ -110,7 +110,8 @@ class SurfacePoints(nn.Module):
 
 def component_rows(columns: NDArray[np.floating]) -> Tensor:
     """Columns (N, C, K) as float64 rows (C N, K): a product with them is component-major."""
-    rows = columns.transpose(1, 0, 2).reshape(-1, columns.shape[2])
+    count, parts, modes = columns.shape
+    rows = columns.transpose(1, 0, 2).reshape(count * parts, modes)
     return torch.from_numpy(rows.astype(np.float64))
 
 

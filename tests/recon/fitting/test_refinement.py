@@ -158,6 +158,27 @@ def test_the_face_is_lit_as_its_photograph_is(
     np.testing.assert_allclose(found.albedo[3], beside.albedo[3], atol=1e-6)
 
 
+def test_what_lies_beyond_the_picture_is_no_shadow(
+    model: MorphableModel, truth: FaceCoefficients
+) -> None:
+    shown = replace(truth, light=ambient_light(FACES).double().numpy())
+    crops = _photographs(model, shown)
+    whole = FaceRefiner(model, _Nobody()).relight(shown, crops)
+    # Cut crops are black there.
+    crops[:, :, : SIZE // 2] = 0
+    cut = FaceRefiner(model, _Nobody()).relight(shown, crops)
+    assert np.abs(whole.light[:, 0]).min() > 0.3
+    np.testing.assert_allclose(cut.light[:, 0], whole.light[:, 0], rtol=0.15)
+    np.testing.assert_allclose(cut.albedo, whole.albedo, atol=0.15)
+
+
+def test_a_model_of_one_skin_is_lit_too(model: MorphableModel, truth: FaceCoefficients) -> None:
+    plain = replace(model, albedo_basis=model.albedo_basis[..., :0], albedo_names=())
+    faces = replace(truth, albedo=truth.albedo[:, :0])
+    found = FaceRefiner(plain, _Nobody()).relight(faces, _photographs(plain, faces))
+    assert np.isfinite(found.light).all() and found.albedo.shape == (FACES, 0)
+
+
 def _photographs(model: MorphableModel, faces: FaceCoefficients) -> NDArray[np.uint8]:
     renderer = FaceRenderer(FaceDecoder(model), make_renderer("outline"), (SIZE, SIZE))
     drawn, _ = renderer(faces.tensors("cpu"))
