@@ -190,16 +190,19 @@ def portable_choice(choice: str) -> str:
 def choice_identity(kind: Kind, choice: str) -> str:
     """What a record says of a choice that `resolve_choice` gave: which numbers it stands for."""
     fetched = {network.name: network.identity for network in CATALOGUE}
+    # The package's own landmark network has a part in what the fetched one finds.
+    shared = kind == "landmarks" and choice != EMBEDDED
+    own = f", {choice_identity(kind, EMBEDDED)}" if shared else ""
     if choice in fetched:
-        # The package's own landmark network has a part in what the fetched one finds.
-        own = f", {choice_identity(kind, EMBEDDED)}" if kind == "landmarks" else ""
         return fetched[choice] + own
     # The embedded detector is scikit-image's, whose version stands in records of its own.
     path = Path(choice) if choice != EMBEDDED else _embedded_file(kind)
     if choice in OTHERS[kind] or path is None or not path.is_file():
         return choice
-    name = EMBEDDED if choice == EMBEDDED else "file"
-    return f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    name, content = EMBEDDED if choice == EMBEDDED else "file", path.read_bytes()
+    # A fetched network holds its name, whatever its file is called.
+    own = own if any(known.encode() in content for known in fetched) else ""
+    return f"{name} {hashlib.sha256(content).hexdigest()[:12]}{own}"
 
 
 def _embedded_file(kind: Kind) -> Path | None:

@@ -236,6 +236,19 @@ def test_the_choice_embedded_is_always_possible() -> None:
     assert choice_identity("landmarks", "embedded").startswith("embedded ")
 
 
+def test_the_identity_of_a_fetched_landmark_network_tells_of_both_by_its_file_too(
+    tmp_path: Path,
+) -> None:
+    own = choice_identity("landmarks", "embedded")
+    fetched, trained = tmp_path / "copy.pt", tmp_path / "mine.pt"
+    content = {"network": "face-api-68", "weights": {"a": torch.zeros(1)}}
+    write_content(fetched, content)
+    write_content(trained, content | {"network": "landmarker"})
+    for choice, both in (("face-api-68", True), (str(fetched), True), (str(trained), False)):
+        assert choice_identity("landmarks", choice).endswith(f", {own}") == both
+    assert own not in choice_identity("detector", "mtcnn")
+
+
 def test_listing_needs_no_torch() -> None:
     module = "facebench.recon.weights.catalogue"
     code = f"import sys, {module}; print('torch' in sys.modules)"
