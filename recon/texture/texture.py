@@ -261,7 +261,7 @@ def _merge_views(seen: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]
 def _dim(shown: Floats, weight: Floats) -> Floats:
     brightest = shown[weight > 0.0].max(axis=1, initial=0.0)
     if not len(brightest):
-        return shown
+        return shown.clip(0.0, 1.0)
     # A quantile: a highlight alone should not darken the face.
     level = float(np.quantile(brightest, 0.98))
     return (shown * min(1.0, BRIGHTEST / max(level, 1e-6))).clip(0.0, 1.0)

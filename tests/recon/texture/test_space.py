@@ -18,7 +18,7 @@ from facebench.recon.recipes.regressor import NetworkRecipe
 from facebench.recon.regressors.regressor import FaceRegressor
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceRenderer, shade
-from facebench.recon.texture.texture import COVERED_REGIONS, TextureSpace, sample_view
+from facebench.recon.texture.texture import COVERED_REGIONS, TextureSpace, blend, sample_view
 
 SIZE = 384
 SIDE = 512
@@ -213,3 +213,14 @@ def test_spaces_are_made_alike(reconstructor: Reconstructor) -> None:
     again = TextureSpace(MODEL, SIZE)
     np.testing.assert_array_equal(again.pixels, reconstructor.texture_space.pixels)
     np.testing.assert_array_equal(again.uv, reconstructor.texture_space.uv)
+
+
+def test_a_view_of_the_neck_alone_is_no_brighter_than_white(reconstructor: Reconstructor) -> None:
+    """Its collar, divided by little light, would set the whole face's tone."""
+    space = reconstructor.texture_space
+    own = MODEL.mean_albedo.astype(float)
+    tones = [
+        blend(space, own, [(np.full((len(space.pixels), 3), level, np.float32), ~space.face * 1.0)])
+        for level in (1.0, 9.0)
+    ]
+    np.testing.assert_array_equal(tones[0].picture, tones[1].picture)
