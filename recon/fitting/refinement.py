@@ -164,6 +164,20 @@ def align_gaze(model: MorphableModel, faces: Coefficients) -> Coefficients:
     return faces
 
 
+def with_one_skin(model: MorphableModel, faces: FaceCoefficients) -> FaceCoefficients:
+    """N faces of one person, see `of_one_person`, in light that leaves each as bright as it was.
+
+    Frames brighter than others were given a brighter skin: the mean takes it from them.
+    """
+    cheeks = model.vertices_of("left_cheek", "right_cheek")
+    chosen = cheeks if len(cheeks) else slice(None)
+    mean, modes = model.mean_albedo[chosen].mean(0), model.albedo_basis[chosen].mean(0)
+    one = faces.of_one_person()
+    own, common = (mean + each.albedo @ modes.T for each in (faces, one))
+    ratio = np.divide(own, common, out=np.ones_like(own), where=(own > 0) & (common > 0))
+    return replace(one, light=faces.light * ratio[:, None])
+
+
 @torch.no_grad()
 def share_brightness(model: MorphableModel, faces: Coefficients) -> Coefficients:
     """Faces whose brightness is the skin's and the light's as their spreads have it.

@@ -30,6 +30,7 @@ from ..face.crop import (
 )
 from ..face.tracks import describe_others
 from ..files.pictures import count_pictures
+from ..fitting.refinement import with_one_skin
 from ..render import sharp_renderer
 from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import frame_rate, read_chunks, write_video
@@ -258,7 +259,7 @@ class SourceReconstructor:
         )
 
     def _of_one_person(self, track: Track, rate: float) -> Track:
-        faces = track.faces.of_one_person()
+        faces = with_one_skin(self.reconstructor.model, track.faces)
         # After the mean: what is smoothed is what is left to change from frame to frame.
         if self.smoothing:
             faces = smooth(faces, track.numbers, rate)

@@ -24,6 +24,7 @@ from facebench.recon.fitting.refinement import (
     align_gaze,
     make_refiner,
     share_brightness,
+    with_one_skin,
 )
 from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
@@ -177,6 +178,24 @@ def test_a_model_of_one_skin_is_lit_too(model: MorphableModel, truth: FaceCoeffi
     faces = replace(truth, albedo=truth.albedo[:, :0])
     found = FaceRefiner(plain, _Nobody()).relight(faces, _photographs(plain, faces))
     assert np.isfinite(found.light).all() and found.albedo.shape == (FACES, 0)
+
+
+def test_frames_of_one_person_stay_as_bright_as_they_were(model: MorphableModel) -> None:
+    human = load_model("human")
+    sizes = CoefficientSizes.of(human)
+    light = ambient_light(3) * torch.tensor([0.5, 1.0, 1.4])[:, None, None]
+    given = Coefficients.mean_faces(sizes, torch.zeros(3, 7), light)
+    frames = FaceCoefficients.of(share_brightness(human, given))
+    cheeks = human.vertices_of("left_cheek", "right_cheek")
+
+    def shown(faces: FaceCoefficients) -> NDArray[np.float64]:
+        skin = human.mean_albedo[cheeks].mean(0)
+        return (skin + faces.albedo @ human.albedo_basis[cheeks].mean(0).T) * faces.light[:, 0]
+
+    found = with_one_skin(human, frames)
+    np.testing.assert_array_equal(found.albedo, frames.of_one_person().albedo)
+    np.testing.assert_allclose(shown(found), shown(frames), rtol=1e-5)
+    assert np.abs(shown(frames.of_one_person()) / shown(frames) - 1).max() > 0.2
 
 
 def _photographs(model: MorphableModel, faces: FaceCoefficients) -> NDArray[np.uint8]:
