@@ -20,7 +20,7 @@ from .solver import FittingSettings, Unknowns, minimise
 from .surface_points import SurfacePoints
 
 SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
-"""A good landmark network is off by 3.6 % of the outer eye distance, which is 3 px of the frame."""
+"""Good landmarks are off by 3 to 3.6 % of the outer eye distance, which is 3 px of the frame."""
 
 _REST = 1e-8
 
