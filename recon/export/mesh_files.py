@@ -26,6 +26,7 @@ _METRES_PER_MM = 0.001
 _FLOAT32, _UINT32 = 5126, 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
+_ROWS = 20_000
 _KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3"}
 
 
@@ -85,7 +86,9 @@ def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, 
 
 def _lines(form: str, rows: NDArray[Any]) -> str:
     """A line for each row (N, K) in the form of its numbers, in a quarter of `savetxt`'s time."""
-    return f"{form}\n" * len(rows) % tuple(np.asarray(rows).ravel().tolist())
+    # In blocks: as Python's numbers a large mesh takes ten times its memory.
+    blocks = (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
+    return "".join(f"{form}\n" * len(block) % tuple(block.ravel().tolist()) for block in blocks)
 
 
 def write_picture(picture: NDArray[np.uint8], path: Path) -> Path:
