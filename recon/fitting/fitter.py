@@ -304,12 +304,18 @@ class CropFitter:
         self.fitter = Fitter(model, crop_size, settings).to(device)
         self.device = device
 
-    def fit(self, crops: NDArray[np.uint8], given: NDArray[np.floating] | None = None) -> Fit:
+    def fit(
+        self,
+        crops: NDArray[np.uint8],
+        given: NDArray[np.floating] | None = None,
+        weights: Tensor | None = None,
+    ) -> Fit:
         """The faces in RGB crops (B, S, S, 3).
 
         Args:
             crops: the faces.
             given: (B, 68, 2) px of the crops, landmarks that are known; NaN: found by the detector.
+            weights: (B, S, S) of the pixels, see `Fitter.fit`.
         """
         box = box_of_crop(self.fitter.image_size)
         landmarks = self.detector.landmarks(list(crops), [box] * len(crops))
@@ -317,7 +323,7 @@ class CropFitter:
             landmarks = np.where(np.isfinite(given), given, landmarks).astype(landmarks.dtype)
         images = torch.tensor(crops, device=self.device).permute(0, 3, 1, 2).float() / 255.0
         points = torch.tensor(landmarks, device=self.device).permute(1, 2, 0)
-        return self.fitter.fit(images, points)
+        return self.fitter.fit(images, points, weights)
 
 
 def box_of_crop(size: int) -> Box:

@@ -241,7 +241,9 @@ class FittingNetwork(FaceNetwork):
         `share_brightness`."""
         # Detectors take bytes; rounded, for they were bytes before they became tensors.
         crops = (images * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        fitted = align_gaze(self._model, self.crop_fitter.fit(crops).coefficients)
+        # Beyond the picture crops are black, which is no shadow.
+        shown = (images.amax(1) > 0).float()
+        fitted = align_gaze(self._model, self.crop_fitter.fit(crops, weights=shown).coefficients)
         return share_brightness(self._model, fitted)
 
 

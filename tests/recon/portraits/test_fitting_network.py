@@ -16,6 +16,7 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.network.vision_weights import embedded_network
 from facebench.recon.portraits.reconstructor import (
     FITTED_SIZE,
+    FaceCrop,
     FittingNetwork,
     ReconstructionMethod,
     Reconstructor,
@@ -89,6 +90,19 @@ def test_boxes_are_brought_to_the_landmarks(
     # Two starts that overlap by less end in boxes of the same face.
     assert box_overlap(first, second) > 0.85 > box_overlap(_FACE, off)
     assert fitted.frame_faces(frame, []) == []
+
+
+def test_the_black_beyond_a_picture_is_no_shadow(fitted: Reconstructor) -> None:
+    """The same face, whole and cut in two by the picture's edge."""
+    frame = skimage.data.astronaut()
+    (box,) = fitted.frame_faces(frame, [_FACE])
+    whole = FaceCrop(frame, box, fitted.crop_size).crop
+    cut = whole.copy()
+    cut[:, len(cut) // 2 :] = 0
+    faces = fitted.regress(np.stack([whole, cut]))
+    cheeks = fitted.model.vertices_of("left_cheek", "right_cheek")
+    shown = [np.asarray(fitted.mesh(faces[n]).colours)[cheeks].mean() for n in range(2)]
+    assert shown[1] > 0.9 * shown[0]
 
 
 class _Elsewhere:
