@@ -70,12 +70,16 @@ def test_the_number_is_the_mean_of_the_four_regions(measured: ScoredPair) -> Non
     assert 0.1 < known.mean() < 0.8
 
 
-def test_unit_and_pose_of_the_prediction_change_nothing(face, person, measured, any_pose) -> None:
-    # In kilometres a whole face lies within what one vertex is in mm.
-    pose = any_pose(3, 1e-6)
+# In kilometres a whole face lies within what one vertex is in mm; on the smooth patches, a cheek by
+# itself, the last bits grow in every step.
+@pytest.mark.parametrize(("scale", "within"), [(0.01, 1e-5), (1e-6, 5e-5)])
+def test_unit_and_pose_of_the_prediction_change_nothing(
+    face, person, measured, any_pose, scale, within
+) -> None:
+    pose = any_pose(3, scale)
     moved = replace(face, vertices=pose.apply(np.asarray(face.vertices, np.float64)))
-    # On the smooth patches, a cheek by itself, the last bits grow in every step.
-    assert measure(moved, person).score.value_mm == pytest.approx(measured.score.value_mm, rel=5e-5)
+    value = measure(moved, person).score.value_mm
+    assert value == pytest.approx(measured.score.value_mm, rel=within)
 
 
 def test_a_region_that_only_lies_elsewhere_is_no_error(face: Mesh) -> None:
