@@ -37,7 +37,7 @@ from ..video.decode import frame_rate, read_chunks, write_video
 from ..vision.detect import ManyFacesDetector, are_elsewhere
 from .reconstructor import FaceCrop, Reconstructor, to_tensor
 from .results import FaceFiles, ResultLedger, SheetRenderer, SourceResult, write_frame_table
-from .sources import Source, read_photograph
+from .sources import BOXES_ENDING, Source, read_photograph
 from .track import Track, TrackBuilder, smooth
 
 NO_FACE = "no face was found"
@@ -122,12 +122,14 @@ class SourceReconstructor:
         """The faces in a photograph, and what is to be said of it: why there are none."""
         try:
             frame = read_photograph(source.path)
-            size, boxes = self.reconstructor.crop_size, self._locate(source, frame)
+            size, found = self.reconstructor.crop_size, self._locate(source, frame)
+            boxes = found if self.all_faces else found[:1]
             crops = [FaceCrop(frame, box, size) for box in boxes]
             labelled = source.landmarks is not None or source.boxes is not None
             doubt = bool(boxes) and labelled and are_elsewhere(boxes, frame, self.detector)
             said = ELSEWHERE if doubt else ""
-            remarks = (_animation(source), said if crops else self._reason(frame))
+            others = _others(source, len(found) - len(boxes))
+            remarks = (_animation(source), others, said if crops else self._reason(frame))
             return crops, "; ".join(filter(None, remarks))
         except Exception as error:
             return [], error_line(error)
@@ -140,7 +142,8 @@ class SourceReconstructor:
         return NO_FACE
 
     def _locate(self, source: Source, frame: np.ndarray[Any, np.dtype[np.uint8]]) -> list[Box]:
-        """Boxes from the files beside the photograph where there are any, else the detector's."""
+        """Boxes from the files beside the photograph where there are any, else the detector's; the
+        one to take first."""
         # Before boxes: they say more of where the face is.
         if source.landmarks is not None:
             return [check_inside(box_of_points(read_image_points(source.landmarks)), frame)]
@@ -150,15 +153,9 @@ class SourceReconstructor:
             if given and 0 not in given:
                 raise FacebenchError(f"{source.boxes}: no frame 0", "which a photograph is")
             boxes = [check_inside(box, frame) for box in given.get(0, [])]
-            largest = sorted(boxes, key=lambda box: -max(box.width, box.height))
-            return largest if self.all_faces else largest[:1]
-        box = None if self.all_faces else self.detector.detect(frame)
-        framed = self.reconstructor.frame_faces(frame, [] if box is None else [box])
-        if framed:
-            return framed
-        # The longer look, which finds tilted faces, also where the short one found none.
-        boxes = self.reconstructor.frame_faces(frame, self.detector.detect_all(frame))
-        return boxes if self.all_faces else boxes[:1]
+            return sorted(boxes, key=lambda box: -max(box.width, box.height))
+        # All, also where one is taken: whoever wants another must hear that there are others.
+        return self.reconstructor.frame_faces(frame, self.detector.detect_all(frame))
 
     def _regress(self, crops: Sequence[FaceCrop]) -> list[FaceCoefficients]:
         size = self.batch
@@ -332,6 +329,19 @@ def _groups(sources: Sequence[Source], batch: int) -> Iterator[list[Source]]:
     for is_video, run in groupby(sources, key=lambda source: source.is_video):
         items, size = list(run), 1 if is_video else batch
         yield from (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _others(source: Source, count: int) -> str:
+    """That faces were passed over, and how to have them; empty for none."""
+    if not count:
+        return ""
+    if source.boxes is not None:
+        given = count_of(count, "smaller box")
+        return f"{given} of {source.boxes.name} left out: --all-faces takes all"
+    # The name that `Source.boxes` looks for.
+    file = source.path.stem + BOXES_ENDING
+    seen = count_of(count, "other face was", "other faces were")
+    return f"{seen} seen, this is the most prominent: --all-faces takes all, a box in {file} another"
 
 
 def _animation(source: Source) -> str:

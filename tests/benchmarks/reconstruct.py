@@ -48,7 +48,7 @@ def main() -> None:
         whole = SourceReconstructor(
             reconstructor,
             SheetRenderer(model),
-            CascadeDetector(),
+            CascadeDetector(tilted=True),
             FaceFiles(folder / "out", ("obj", "ply", "glb"), origin),
         )
         _stages(whole, photographs)
@@ -81,7 +81,7 @@ def _stages(whole: SourceReconstructor, photographs: Path) -> None:
     rows = [artist.row(shot.portrait, face), artist.sides(face, texture)]
     mesh = reconstructor.mesh(face)
     stages: dict[str, Callable[[], object]] = {
-        "find": lambda: whole.detector.detect(frame),
+        "find": lambda: whole.detector.detect_all(frame),
         "regress": lambda: reconstructor.regress(shot.crop[None]),
         "texture": lambda: reconstructor.texture(
             face.albedo, [reconstructor.view(shot.portrait, face, shot.filled)]

@@ -265,11 +265,23 @@ def test_all_faces_of_a_photograph(weights: Path, tmp_path: Path) -> None:
     both = _run(tmp_path / "two.png", "--out", tmp_path / "both", *common, "--all-faces")
     rows = json.loads(both.stdout)["portraits"]
     assert (one["faces"], rows[0]["faces"]) == (1, 2)
-    lefts = [
-        _table(tmp_path / "both" / f"{name}.json")["frames"][0]["box_px"]["left"]
+    told = one["portraits"][0]["reason"]
+    assert told.startswith("1 other face was seen") and "two.boxes.csv" in told
+    assert not rows[0]["reason"]
+    boxes = [
+        Box(**_table(tmp_path / "both" / f"{name}.json")["frames"][0]["box_px"])
         for name in ("two", "two_face2")
     ]
-    assert abs(lefts[0] - lefts[1]) == pytest.approx(240, abs=12)
+    assert abs(boxes[0].left - boxes[1].left) == pytest.approx(240, abs=12)
+    # What the remark names: a box chooses the other face, and of two the larger is taken.
+    write_boxes(tmp_path / "two.boxes.csv", {0: boxes[1]})
+    other = json.loads(_run(tmp_path / "two.png", "--out", tmp_path / "one", *common).stdout)
+    assert not other["portraits"][0]["reason"] and not other["portraits"][0]["kept"]
+    assert _table(tmp_path / "one" / "two.json")["frames"][0]["box_px"]["left"] == boxes[1].left
+    with (tmp_path / "two.boxes.csv").open("a") as file:
+        file.write(f"0,{boxes[0].left},{boxes[0].top},9,9\n")
+    larger = json.loads(_run(tmp_path / "two.png", "--out", tmp_path / "one", *common).stdout)
+    assert "1 smaller box of two.boxes.csv left out" in larger["portraits"][0]["reason"]
 
 
 def test_photographs_one_by_one_or_together_give_the_same(
