@@ -341,7 +341,8 @@ def _others(source: Source, count: int) -> str:
     # The name that `Source.boxes` looks for.
     file = source.path.stem + BOXES_ENDING
     seen = count_of(count, "other face was", "other faces were")
-    return f"{seen} seen, this is the most prominent: --all-faces takes all, a box in {file} another"
+    ways = f"--all-faces takes all, a box in {file} another"
+    return f"{seen} seen, this is the most prominent: {ways}"
 
 
 def _animation(source: Source) -> str:
