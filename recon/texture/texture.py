@@ -52,6 +52,9 @@ are dimmed as a whole until 98 % of what they show of the face stays below this.
 COVERED_REGIONS = ("neck", "head", "left_ear", "right_ear")
 """Of a model: where a photograph shows collars and hair, whose brightness says nothing of skin."""
 
+MOUTH = "mouth"
+"""Region of a model behind the lips: it is seen through a gap, and painted up to the gap's edge."""
+
 _CELLS = 64
 _LEVEL = 0.02
 # Share of a neighbourhood that must be seen for its own tone to count as much as the whole's.
@@ -96,7 +99,7 @@ class TextureSpace:
         pixels: (N,) row-major, ascending.
         corners: (N, 3) vertices of the triangle there.
         weights: (N, 3) barycentric coordinates in it.
-        face: (N,) bool, none of the `COVERED_REGIONS`.
+        face, mouth: (N,) bool, none of the `COVERED_REGIONS`, and all corners in the `MOUTH`.
         nearest: (size * size,) for every pixel the index in `pixels` of the nearest one, so that
             what lies between the charts repeats their borders and nothing bleeds in.
     """
@@ -111,6 +114,7 @@ class TextureSpace:
         self.pixels, triangles, weights = visible_triangles(flat, charted, (size, size))
         self.corners, self.weights = charted[triangles].astype(np.int64), weights.T
         self.face = ~np.isin(self.corners[:, 0], model.vertices_of(*COVERED_REGIONS))
+        self.mouth = np.isin(self.corners, model.vertices_of(MOUTH)).all(axis=1)
         self.nearest = _nearest(self.pixels, size)
 
     def at(self, values: Values) -> NDArray[np.float32]:
@@ -185,7 +189,9 @@ def sample_view(
     x, y, depth, facing = space.at(np.column_stack([view.placed, view.normals[:, 2]])).T
     size = len(view.photograph)
     column, row = (x * size + size - 1) / 2, (size - 1 - y * size) / 2
-    weight = _ramp(facing, GRAZING, FACING) * _inside(column, row, view.filled)
+    # Whichever way a tongue or gums lie, what is between the lips belongs to them.
+    weight = np.maximum(_ramp(facing, GRAZING, FACING), (facing > 0.0) & space.mouth)
+    weight *= _inside(column, row, view.filled)
     front = sample(_depth_map(view, triangles)[..., None], column, row)[:, 0]
     # Compared with a map of depths rather than by triangle: hidden is what something else covers.
     weight *= depth >= front - BEHIND_MM * view.scale
@@ -240,11 +246,12 @@ def blend(
     shown, weight = _merge_views(seen)
     shown = _dim(shown, weight * space.face)
     # Both: a point seen aslant and one near the border of what is seen fade alike.
-    share = (weight * _feather(space, weight > 0.0))[:, None]
+    feather = np.maximum(_feather(space, weight > 0.0), space.mouth)
+    share = (weight * feather)[:, None]
     if not share.any():
         return space.texture(own)
     # In logarithms tones are factors, as light and skin colour are.
-    filled = (own + _LEVEL) * np.exp(_tone(space, own, shown, weight)) - _LEVEL
+    filled = (own + _LEVEL) * np.exp(_tone(space, own, shown, weight * ~space.mouth)) - _LEVEL
     return space.texture(share * shown + (1.0 - share) * filled)
 
 
@@ -278,7 +285,7 @@ def _tone(space: TextureSpace, own: Floats, shown: Floats, weight: Floats) -> Fl
     """Logarithm (N, 3) of photograph over model, smoothed, continued to where nothing was seen."""
     ratio = np.log((shown + _LEVEL) / (own + _LEVEL))
     # Far from all that was seen the whole face's tone holds.
-    everywhere = (weight[:, None] * ratio).sum(axis=0) / weight.sum()
+    everywhere = (weight[:, None] * ratio).sum(axis=0) / max(weight.sum(), 1e-9)
     counted = _in_cells(space, weight)
     kept = _smooth(counted)
     tones = [

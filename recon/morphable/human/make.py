@@ -42,6 +42,10 @@ _FINE_FRONT = (0.97, 6.12, 7.95)
 """Decimetres of the base mesh: depth from which, and heights between which, skin is subdivided:
 from the ears forward, from under the chin to the hair."""
 
+_UPPER_TEETH_MM, _LOWER_TEETH_MM = (0.0, -2.5, 6.0), (0.0, 0.0, 5.0)
+"""How far the teeth of the base mesh are brought to the lips: theirs lie 12 mm behind the lips'
+front, the upper ones above the closed mouth, so that smiles were dark."""
+
 _IRIS_FRONT = 0.07
 """Decimetres before an eyeball's centre where it is subdivided again: an iris is 12 mm wide."""
 
@@ -74,7 +78,7 @@ def make_human(source: HumanSource, seed: int = 0, people: int = N_PEOPLE) -> Ar
     shares = _shares(surface.matrix, head, part)
     skin = skin_model(fine, surface.triangles, landmarks, shares, seed)
     return {
-        "mean_shape": mean.astype(np.float32),
+        "mean_shape": with_teeth_at_lips(mean, head.part, units[..., names.index("jawOpen")]),
         "identity_basis": _half(np.einsum("ij,vjk->vik", turn, modes)),
         "expression_basis": _half(np.einsum("ij,vjk->vik", turn, units * MM_PER_DECIMETRE)),
         "subdivision_weights": surface.matrix.data.astype(np.float32),
@@ -131,6 +135,24 @@ def identity_modes(
     order = np.argsort(-variances, kind="stable")[:N_MODES]
     explained = np.cumsum(variances[order]) / (even[2] + odd[2])
     return mean, np.moveaxis(modes[order], 0, 2), explained
+
+
+def with_teeth_at_lips(
+    mean: NDArray[np.floating], part: Ints, jaw: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """The mean (V, 3) mm, facing +z, with its teeth where an open mouth shows them.
+
+    Args:
+        mean: with the teeth of the base mesh.
+        part: (V,) index into `PARTS`.
+        jaw: (V, 3) of the unit that opens it: it takes the lower teeth along.
+    """
+    teeth = part == PARTS.index(TEETH)
+    lower = teeth & jaw.any(axis=1)
+    moved = mean.astype(np.float32)
+    moved[lower] += np.array(_LOWER_TEETH_MM, np.float32)
+    moved[teeth & ~lower] += np.array(_UPPER_TEETH_MM, np.float32)
+    return moved
 
 
 def _align(shapes: Array, face: NDArray[np.bool_]) -> None:

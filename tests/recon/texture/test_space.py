@@ -167,6 +167,27 @@ def test_padding_is_not_taken_for_the_face(reconstructor: Reconstructor) -> None
     assert (seen[x < -1.0] == 0.0).all() and seen[x > 3.0].max() == 1.0
 
 
+def test_between_parted_lips_lies_what_the_photograph_shows(reconstructor: Reconstructor) -> None:
+    face = face_at(side_light=0.0)
+    face.expression[MODEL.expression_names.index("jaw_open")] = 2.5
+    view = reconstructor.view(photograph(reconstructor, face), face)
+    found = reconstructor.texture(face.albedo, [view])
+    space = reconstructor.texture_space
+    _, weight = sample_view(space, MODEL.triangles, view)
+    between = space.mouth & (weight == 1.0)
+    assert between.sum() > 100
+    shown = found.picture.reshape(-1, 3)[space.pixels[between]] / 255.0
+    truth, own = space.at(true_colours())[between], space.at(MODEL.mean_albedo)[between]
+    # The rim of the lips is blended; what the model has there is far from it.
+    assert np.median(np.abs(shown - truth)) < 0.03 < 0.1 < np.median(np.abs(own - truth))
+    # Behind closed lips it is the model's own: it may be seen when they open.
+    closed = face_at()
+    _, weight = sample_view(
+        space, MODEL.triangles, reconstructor.view(photograph(reconstructor, closed), closed)
+    )
+    assert weight[between].mean() < 0.5
+
+
 def test_two_views_show_more_than_one(reconstructor: Reconstructor) -> None:
     faces = [face_at(yaw=-0.7), face_at(yaw=0.7)]
     views = [reconstructor.view(photograph(reconstructor, face), face) for face in faces]

@@ -17,6 +17,7 @@ from facebench.recon.morphable.human.source import are_face_units, random_units
 from facebench.recon.morphable.landmarks import MIRRORED, REGION_NAMES
 from facebench.recon.morphable.load import load_model, read_npz, save_npz
 from facebench.recon.morphable.model import MorphableModel
+from facebench.recon.render.visibility import visible_triangles
 
 FLIP = np.array([-1.0, 1.0, 1.0])
 
@@ -165,6 +166,21 @@ def test_the_jaw_takes_teeth_and_tongue_and_eyes_turn(human: MorphableModel) -> 
     assert look[front, 0] > 4.0 and np.abs(look[human.vertices_of("right_eye")]).max() == 0.0
     out = human.expression_basis[:, :, names.index("tongueOut")]
     assert out[parts["tongue"], 2].max() > 15.0 and np.abs(out[parts["skin"]]).max() == 0.0
+
+
+@pytest.mark.parametrize(("smiling", "least", "most"), [(0.0, 0, 20), (1.0, 800, 3000)])
+def test_a_smile_shows_teeth_and_closed_lips_none(
+    human: MorphableModel, smiling: float, least: int, most: int
+) -> None:
+    units = dict.fromkeys(human.expression_names, 0.0)
+    for side in ("Left", "Right"):
+        units |= {f"mouthSmile{side}": 0.8 * smiling, f"mouthUpperUp{side}": 0.5 * smiling}
+    units["jawOpen"] = 0.16 * smiling
+    vertices = human.mesh(expression=np.array(list(units.values()))).vertices
+    # From the front, half a millimetre a pixel.
+    seen = visible_triangles(vertices / 100.0, human.triangles, (400, 400))[1]
+    teeth = np.isin(human.triangles, human_details().parts["teeth"]).all(axis=1)
+    assert least <= teeth[seen].sum() <= most
 
 
 def test_it_has_arkits_52_units(human: MorphableModel) -> None:
