@@ -95,21 +95,21 @@ def command(
 def _verdict(folder: RunFolder, rules: Path, baseline: str | None) -> Verdict:
     from ..results.gate.evaluate import evaluate, not_measured
     from ..results.gate.rules import read_rules
-    from ..results.tables.basis import refuse_unfinished
+    from ..results.tables.basis import command_of, refuse_unfinished
 
     # The rules first: a mistake in them is one of usage, whatever the run is like.
     wanted: tuple[Rule, ...] = read_rules(rules)
-    against = _baseline(baseline) if baseline else None
+    against = _baseline(baseline, folder) if baseline else None
     record = folder.record()
     # An unfinished run is an answer, code 3, which holds a pull request up; so it must not raise.
     if not record.finished:
-        return not_measured(wanted, folder, f"the run is unfinished: {record.command}")
+        return not_measured(wanted, folder, f"the run is unfinished: {command_of(folder)}")
     refuse_unfinished(folder)
     return evaluate(wanted, folder, against)
 
 
-def _baseline(place: str) -> Baseline:
-    """The baseline of a file, or of a run."""
+def _baseline(place: str, judged: RunFolder) -> Baseline:
+    """The baseline of a file, or of a run other than the one that is judged."""
     from ..results.gate.baseline import Baseline
     from ..results.tables.basis import refuse_unfinished
     from ..results.tracking.run import open_runs
@@ -118,6 +118,9 @@ def _baseline(place: str) -> Baseline:
     if place.endswith(".json") or Path(place).is_file():
         return Baseline.read(Path(place))
     with open_runs([place]) as (run,):
+        if run.root.resolve() == judged.root.resolve():
+            # It would pass whatever became of the method.
+            raise FacebenchError(f"{place} is both RUN and --baseline", "give another run")
         refuse_unfinished(run)
         return Baseline.of_run(run)
 

@@ -277,7 +277,8 @@ def _usage_line(error: click.ClickException) -> str:
         said = f"No command '{unknown}', only {known}."
     path = context.command_path if context else ""
     name = path.removeprefix("facebench").strip()
-    see = "" if "--help" in said or not name else f" See 'facebench {name} --help'."
+    end = "" if said.endswith((".", "?", "!")) else "."
+    see = "" if "--help" in said or not name else f"{end} See 'facebench {name} --help'."
     return f"{name}: {said}{see}" if name else said
 
 

@@ -217,10 +217,19 @@ def score_items(benchmark: Benchmark, folder: RunFolder, listen: Listener) -> No
     """
     ruler = benchmark.ruler
     if benchmark.protocol.alignment.scale == "global":
-        _pass(benchmark, folder, ruler, folder.first_pass, lambda measured: None, listen)
+        _pass(benchmark, folder, ruler, folder.first_pass, _nothing_kept, _nothing_lacks, listen)
         ruler = replace(ruler, fixed_scale=global_scale(folder.first_pass))
         folder.write_record(replace(folder.record(), global_scale=ruler.fixed_scale))
-    _pass(benchmark, folder, ruler, folder.scores, folder.keep_arrays, listen)
+    scores, keep, has = folder.scores, folder.keep_arrays, folder.has_arrays
+    _pass(benchmark, folder, ruler, scores, keep, has, listen)
+
+
+def _nothing_kept(measured: Measured) -> None:
+    """Of the first of two passes the numbers are all."""
+
+
+def _nothing_lacks(item: str) -> bool:
+    return True
 
 
 def global_scale(table: ItemsTable) -> float | None:
@@ -236,14 +245,16 @@ def _pass(
     ruler: Ruler,
     table: ItemsTable,
     keep: Callable[[Measured], None],
+    has: Callable[[str], bool],
     listen: Listener,
 ) -> None:
-    """Measure all items; those that the table has, of the same files and scale, stay."""
+    """Measure all items; those that the table has, of the same files and scale, stay, where all
+    that was kept of them is there."""
     # Before anything is measured, and compared after: a file may be replaced in between.
     digests = benchmark.data_digests(benchmark.dataset.items)
     jobs = item_jobs(benchmark.dataset.items)
     kept = table.table()
-    with GrowingTable(table, kept, _are_valid(kept, ruler, digests)) as growing:
+    with GrowingTable(table, kept, _are_valid(kept, ruler, digests, has)) as growing:
         n_kept = len(kept)
         del kept
         missing = [rest for group in jobs if (rest := [i for i in group if i.id not in growing])]
@@ -277,8 +288,11 @@ def item_jobs(items: Sequence[Item]) -> list[list[Item]]:
     return list(groups.values())
 
 
-def _are_valid(table: Any, ruler: Ruler, digests: dict[str, str]) -> list[bool]:
-    """Of each row whether it is scored, of files as they were and of the same fixed scale."""
+def _are_valid(
+    table: Any, ruler: Ruler, digests: dict[str, str], has: Callable[[str], bool]
+) -> list[bool]:
+    """Of each row whether it is scored, of files as they were and of the same fixed scale, and
+    nothing behind it was removed."""
     scale = ruler.fixed_scale
     names = ("item", "status", "data_digest", "fixed_scale")
     return [
@@ -286,6 +300,7 @@ def _are_valid(table: Any, ruler: Ruler, digests: dict[str, str]) -> list[bool]:
         status == SCORED
         and digests.get(item) == digest
         and (fixed == scale or (scale is None and fixed != fixed))
+        and has(item)
         for item, status, digest, fixed in zip(*(table[n].to_pylist() for n in names), strict=True)
     ]
 

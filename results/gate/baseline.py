@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import FacebenchError
 from ...recon.files.text import check_fields, read_json, write_json
 from ..run.folder import RunFolder
-from ..tables.basis import Basis, place_of
+from ..tables.basis import Basis, command_of, place_of
 from ..tables.series import ERROR_COLUMNS, scene_column
 
 FORMAT = 1
@@ -198,7 +198,7 @@ def _refuse_partial(run: RunFolder, baseline: Baseline) -> None:
     lacking = [item for item in record.items if item not in scored]
     if not record.finished:
         raise FacebenchError(
-            f"{place_of(run)} is unfinished", f"continue it with: {record.command}"
+            f"{place_of(run)} is unfinished", f"continue it with: {command_of(run)}"
         )
     # A baseline with gaps would let a later run fail on the same people unseen.
     if lacking:

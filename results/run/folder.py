@@ -164,6 +164,12 @@ class RunFolder:
             scan, errors = item.scan
             write_ply(scan, scan_path, {"error": errors.astype(np.float32)})
 
+    def has_arrays(self, item: str) -> bool:
+        """Whether what `keep_arrays` writes of a scored item is there: somebody may have removed it
+        to make room, and then points cannot be pooled nor runs compared on common ground."""
+        kept = (self.mesh_path(item), self.scan_path(item))
+        return all(path.is_file() for path in kept) and self.point_errors.has(self._file_name(item))
+
     @property
     def is_old(self) -> bool:
         """Whether version 1 wrote it."""

@@ -318,7 +318,7 @@ class PointErrors:
             FacebenchError: they are damaged.
         """
         path = self._path(item)
-        if not path.is_file():
+        if not self.has(item):
             raise FileNotFoundError(path)
         table = read_table(path, ["direction", "error_mm"])
         try:
@@ -327,6 +327,10 @@ class PointErrors:
             return errors[of_scan], errors[~of_scan]
         except (pa.ArrowException, ValueError, IndexError, TypeError) as error:
             raise parquet_error(path, error) from error
+
+    def has(self, item: str) -> bool:
+        """Whether an item's are there."""
+        return self._path(item).is_file()
 
     def remove(self, item: str) -> None:
         """Forget what is no longer true."""

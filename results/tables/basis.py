@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...bench.protocol.values import flatten
 from ...errors import FacebenchError
-from ...recon.files.stores import shown
+from ...recon.files.stores import is_address, shown
 
 if TYPE_CHECKING:
     # Listing protocols needs a digest in short, and neither pandas nor the meshes of a run.
@@ -114,7 +116,7 @@ def refuse_unfinished(run: RunFolder) -> None:
     if not (run.root / "summary.json").is_file():
         raise FacebenchError(
             f"{place_of(run)} is unfinished, it has no summary",
-            f"continue it with: {run.record().command}",
+            f"continue it with: {command_of(run)}",
         )
     try:
         run.summary()
@@ -140,6 +142,20 @@ def refuse_repeated(runs: Sequence[RunFolder]) -> None:
 def place_of(run: RunFolder) -> str:
     """What the run was asked for by: an MLflow run's id, or the folder."""
     return run.root.name if MLFLOW_ID.fullmatch(run.root.name) else shown(run.root)
+
+
+def command_of(run: RunFolder) -> str:
+    """The command that continues a run, in the folder where it is now: it may be a copy of that
+    which the command began."""
+    record, place = run.record(), place_of(run)
+    began = str(record.arguments.get("out") or "")
+    if not began or is_address(began) or MLFLOW_ID.fullmatch(place):
+        return record.command
+    if Path(began).resolve() == run.root.resolve():
+        return record.command
+    return record.command.replace(
+        f"--out {shlex.quote(began)}", f"--out {shlex.quote(place)}"
+    ).replace(f"out={began!r}", f"out={place!r}")
 
 
 def _differences(kind: Kind, bases: Sequence[Basis]) -> list[FieldDifference]:

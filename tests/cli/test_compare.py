@@ -112,6 +112,10 @@ def test_the_record_of_another_command_is_told(tmp_path: Path) -> None:
 def test_a_half_finished_run_names_its_command(tmp_path: Path) -> None:
     RunFolder(tmp_path / "half").begin(example_record(ended=""))
     assert "continue it with: facebench micc --data data" in refusal(tmp_path / "half")
+    # Of a copy its command would continue the folder that it was copied from.
+    values = {"command": "facebench micc --out 'runs/a b'", "arguments": {"out": "runs/a b"}}
+    RunFolder(tmp_path / "copy").begin(example_record(ended="", **values))
+    assert f"micc --out {tmp_path / 'copy'}" in refusal(tmp_path / "copy")
 
 
 def test_an_id_without_a_store_creates_none(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import mlflow
@@ -119,6 +120,19 @@ def test_what_is_done_is_not_done_again(home: Path, result: Result) -> None:
     again = run(home, *now_words(home), "--json")
     assert json.loads(again.stdout)["scenes"] == summary(home)
     assert before == {path: path.stat().st_mtime_ns for path in distances.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("part", ["distances", "meshes", "scans"])
+def test_what_was_removed_of_a_run_is_measured_again(
+    home: Path, result: Result, tmp_path: Path, part: str
+) -> None:
+    """Points are pooled from `distances`, and compared on common ground by `scans`."""
+    copy = shutil.copytree(home / "run", tmp_path / "copy")
+    shutil.rmtree(copy / part)
+    again = run(home, *now_words(home, str(copy)), "--json")
+    assert json.loads(again.stdout)["scenes"] == summary(home)
+    names = [sorted(path.name for path in (top / part).rglob("*")) for top in (copy, home / "run")]
+    assert names[0] == names[1]
 
 
 def test_another_protocol_needs_another_folder(home: Path, result: Result) -> None:

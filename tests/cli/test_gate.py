@@ -162,6 +162,8 @@ def test_wrong_input_is_one_line(home: Path) -> None:
     assert "neither a run folder" in refusal(home / "good", *rules, "--baseline", home / "x")
     RunFolder(home / "half").begin(example_record(ended=""))
     assert "unfinished" in refusal(home / "good", *rules, "--baseline", home / "half")
+    (home / "same").symlink_to("good")
+    assert "both RUN and --baseline" in refusal(home / "good", *rules, "--baseline", home / "same")
     (home / "gates.toml").write_text("[[limit]]\nmax = 1")
     assert "unknown key 'max'" in refusal(home / "good", *rules)
     (home / "gates.toml").write_text("")

@@ -44,6 +44,7 @@ MISTAKES = {
     "compare": "Missing argument",
     "gate none --rules gates.toml": "neither a run folder",
     "gate data --rules gate.toml": "gate.toml: no such file",
+    "run micc --out runs": "--data DIR. See 'facebench run --help'.",
     "report none": "neither a run folder",
     "table1 --data none --out table": "none: no such folder",
     "table1 --data data --out table --method our": "did you mean 'ours'?",
