@@ -22,6 +22,8 @@ FEW_POINTS = 1000
 NOTED_INNER = 0.02  # Nostrils and the line of the lips come to less.
 COMPLETE = 0.9  # Of the cropped scan: whole faces of other models came to 0.94 and more.
 SIZES_APART = 0.1
+ASKEW_DEG = 60.0
+"""Mean angle between normals of closest points: of faces 5 to 30, of surfaces at random 90."""
 _SAME_SIZE = 5e-4  # A change that would be printed as 0.0 %.
 
 _MEASURES = {
@@ -64,6 +66,7 @@ def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple
         *_alignment(score, protocol),
         *_centre(score),
         *_extent(score),
+        *_normals(score),
         *_inner(score),
         *_landmark_scale(score, protocol),
         *_scale(score, protocol, unit_known),
@@ -158,6 +161,16 @@ def _extent(score: Score) -> Iterator[Remark]:
         yield Remark(f"{seen}{cause}.", low)
     if score.n_points < FEW_POINTS:
         yield Remark(f"Only {score.n_points:,} points count: a coarse number.", doubtful=True)
+
+
+def _normals(score: Score) -> Iterator[Remark]:
+    """A torn face fills the space around the scan, and its distances are next to nothing."""
+    if score.normal_error_deg > ASKEW_DEG:
+        yield Remark(
+            f"The normals of both surfaces differ by {score.normal_error_deg:.0f} degrees: the "
+            "prediction is torn, or its triangles are turned at random.",
+            doubtful=True,
+        )
 
 
 def _inner(score: Score) -> Iterator[Remark]:

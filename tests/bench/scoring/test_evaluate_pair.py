@@ -88,6 +88,19 @@ def test_one_share_is_said_of_a_protocol_that_counts_every_point(face: Mesh) -> 
     assert "60% of the cropped scan" in said and "100%" not in said
 
 
+def test_a_tangle_is_no_face_though_the_scan_lies_on_it(face: Mesh) -> None:
+    """Triangles that name the vertex before: `now` counts how far the scan is, next to nothing."""
+    torn = replace(face, triangles=np.maximum(np.asarray(face.triangles) - 1, 0))
+    marks = Landmarks.of_mesh(face)
+    coarse = preset("now").with_setting("points.longest_edge_mm", "inf")
+    of_torn, of_face = (
+        evaluate(mesh, face, coarse, prediction_landmarks=marks, scan_landmarks=marks)
+        for mesh in (torn, face)
+    )
+    said = [" ".join(f.text for f in one.diagnosis if f.doubtful) for one in (of_torn, of_face)]
+    assert "torn" in said[0] and not said[1]
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_front_is_found_in_any_pose(person: Mesh, any_pose, seed: int) -> None:
     pose = any_pose(seed)
@@ -136,6 +149,7 @@ def sound(protocol: Protocol) -> Score:
         ({"nose_tip_disagreement_mm": 25.0}, "check the label"),
         ({"nose_tip_source": "found", "nose_tip_spread_mm": 7.0}, "uncertain by 7 mm"),
         ({"n_points": 300}, "Only 300 points"),
+        ({"normal_error_deg": 84.0}, "differ by 84 degrees: the prediction is torn"),
     ],
 )
 def test_each_doubt_is_a_sentence(change: dict[str, object], words: str) -> None:
