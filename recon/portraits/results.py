@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +154,35 @@ class ResultLedger:
         self.out = out
         text = json.dumps(settings, sort_keys=True, default=str)
         self.digest = hashlib.sha256(text.encode()).hexdigest()
-        self._rows = {} if forget else dict(_rows(out / NAME))
+        self._rows: dict[str, SourceResult] = {}
+        self._writers: dict[str, str] = {}
+        for key, row in _rows(out / NAME):
+            self._note(key, row)
+        self._forgets = forget
 
     def find(self, source: Source) -> SourceResult | None:
         """The source's result when it is done, else None."""
-        row = self._rows.get(self._key(source))
-        if row is None or not row.files:
+        key = self._key(source)
+        row = self._rows.get(key)
+        if self._forgets or row is None or not row.files:
             return None
-        return row if all((self.out / name).is_file() for name in row.files) else None
+        # What was written over by another source or model is no longer this one's.
+        mine = all(self._writers[name] == key for name in row.files)
+        return row if mine and all((self.out / name).is_file() for name in row.files) else None
+
+    def other_source(self, source: Source) -> str:
+        """Another photograph or video, still there, whose results a source's would replace, or
+        empty."""
+        name = source.name + COEFFICIENTS_ENDING
+        for number in count(2):
+            key = self._writers.get(name)
+            if key is None:
+                return ""
+            other = Path(self._rows[key].source)
+            if other.is_file() and other.resolve() != source.path.resolve():
+                return str(other)
+            name = f"{source.name}_face{number}{COEFFICIENTS_ENDING}"
+        return ""
 
     def add(self, source: Source, result: SourceResult) -> None:
         """Write down what became of a source."""
@@ -171,6 +193,12 @@ class ResultLedger:
         with explain_write_errors(path), path.open("a+b") as file:
             torn = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
             file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
+        self._note(self._key(source), result)
+
+    def _note(self, key: str, row: SourceResult) -> None:
+        """The newest row of a source counts, and of a file the newest that names it."""
+        self._rows[key] = row
+        self._writers.update(dict.fromkeys(row.files, key))
 
     def _key(self, source: Source) -> str:
         files = [source.path, source.boxes]

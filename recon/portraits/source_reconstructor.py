@@ -86,10 +86,13 @@ class SourceReconstructor:
         waiting = []
         for source in sources:
             result = ledger.find(source)
-            if result is None:
-                waiting.append(source)
-            else:
+            if result is not None:
                 yield result
+            elif other := ledger.other_source(source):
+                told = f"its results would replace those of {other}: give another --out"
+                yield SourceResult(source.name, str(source.path), 0, 0, reason=told)
+            else:
+                waiting.append(source)
         for group in _groups(waiting, self.batch):
             for source, result in zip(group, self._reconstruct(group), strict=True):
                 # Before it is counted: whoever saw it done finds it done after a kill.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ VIDEOS = frozenset(
 )
 BOXES_ENDING = ".boxes.csv"
 LANDMARK_ENDINGS = (".pts", ".landmarks.txt", ".landmarks.csv", ".landmarks.npy")
+_FURTHER_FACE = re.compile(r"_face\d+$")
 _LONGEST_NAME = 200
 """Bytes of a result's name; disks allow 255 with its ending."""
 
@@ -98,7 +100,10 @@ def _names(relative: Iterable[PurePosixPath]) -> Iterator[str]:
     stems = Counter(file.with_suffix("") for file in files)
     seen: Counter[str] = Counter()
     for file in files:
-        plain = stems[file.with_suffix("")] == 1
+        stem = file.with_suffix("")
+        first = stem.with_name(_FURTHER_FACE.sub("", stem.name) or stem.name)
+        # Also where it would be taken for a further face of another photograph.
+        plain = stems[stem] == 1 and (first == stem or first not in stems)
         whole = str(file.with_suffix("") if plain else file.with_name(file.name.replace(".", "_")))
         name = _shorten(whole)
         # A name that took in its ending may be the whole name of another file.

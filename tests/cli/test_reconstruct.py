@@ -284,6 +284,20 @@ def test_all_faces_of_a_photograph(weights: Path, tmp_path: Path) -> None:
     assert "1 smaller box of two.boxes.csv left out" in larger["portraits"][0]["reason"]
 
 
+def test_another_photograph_of_a_name_does_not_replace_the_first(
+    pictures: Path, weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    Image.fromarray(skimage.data.astronaut()[:, ::-1]).save(tmp_path / "b" / "astronaut.png")
+    common = ("--out", tmp_path / "out", "--checkpoint", weights, "--formats", "ply", "--json")
+    _run(pictures / "astronaut.png", *common)
+    second = _run(tmp_path / "b" / "astronaut.png", *common, "--redo")
+    assert "replace those of" in json.loads(second.stdout)["portraits"][0]["reason"]
+    assert second.return_value == 1
+    table = _table(tmp_path / "out" / "astronaut.json")
+    assert table["source"] == str(pictures / "astronaut.png")
+
+
 def test_photographs_one_by_one_or_together_give_the_same(
     pictures: Path, weights: Path, tmp_path: Path
 ) -> None:

@@ -36,6 +36,28 @@ def test_other_settings_are_other_work(done: tuple[Path, Source]) -> None:
     assert ResultLedger(out, SETTINGS, forget=True).find(source) is None
 
 
+def test_what_was_written_over_is_not_there_already(done: tuple[Path, Source]) -> None:
+    """By another model, whose files have the same names."""
+    out, source = done
+    other = ResultLedger(out, SETTINGS | {"model": "n"})
+    other.add(source, SourceResult("p", str(source.path), 1, 1, ("p.obj",)))
+    assert ResultLedger(out, SETTINGS).find(source) is None
+    assert ResultLedger(out, SETTINGS | {"model": "n"}).find(source) is not None
+
+
+def test_another_photograph_of_its_name_is_known(done: tuple[Path, Source]) -> None:
+    out, first = done
+    files = ("p.json", "p_face2.json")
+    ResultLedger(out, SETTINGS).add(first, SourceResult("p", str(first.path), 1, 2, files))
+    second = Source("p", out / "p.png")
+    further = Source("p_face2", out / "p_face2.png")
+    ledger = ResultLedger(out, SETTINGS | {"model": "n"}, forget=True)
+    assert not ledger.other_source(first)
+    assert ledger.other_source(second) == ledger.other_source(further) == str(first.path)
+    first.path.unlink()
+    assert not ledger.other_source(second)  # It was moved, or given another form.
+
+
 @pytest.mark.parametrize(
     "change",
     ["file gone", "source changed", "and dated back", "boxes added", "landmarks added", "line cut"],

@@ -32,6 +32,10 @@ def test_names_are_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     sources = find_sources([tmp_path / "x", tmp_path / "y", files[0], Path("x/me.jpg")])
     assert [source.path for source in sources] == files
     assert [source.name for source in sources] == ["me_jpg", "me_jpg_2", "me_png"]
+    # The second face of a photograph `a` is called `a_face2`.
+    _touch(*(tmp_path / "z" / name for name in ("a.jpg", "a_face2.jpg", "b_face2.jpg")))
+    names = [source.name for source in find_sources([tmp_path / "z"])]
+    assert names == ["a", "a_face2_jpg", "b_face2"]
 
 
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
