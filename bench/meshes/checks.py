@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from ...errors import FacebenchError, count_of
 from ...recon.mesh import Mesh
 from ..surface.triangles import double_areas, lengths, triangle_areas
-from .clean import COPY_MM, are_valid, clean_mesh, first_copies, first_of_equals
+from .clean import COPY_MM, are_valid, check_arrays, clean_mesh, first_copies, first_of_equals
 from .files import MAX_VERTICES, load_mesh
 from .units import (
     ANY_UNIT,
@@ -90,6 +90,7 @@ def check_prediction(prediction: Mesh, copies: float = COPY_MM) -> Mesh:
         FacebenchError: for NaN, no triangles, a mirrored face, an inside-out surface or too many
             vertices.
     """
+    check_arrays(prediction)
     if not np.isfinite(prediction.vertices).all():
         raise FacebenchError(
             "the prediction has NaN or infinite vertices", "its method failed; predict it again"

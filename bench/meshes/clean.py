@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...errors import count_of
+from ...errors import FacebenchError, count_of
 from ...recon.mesh import Mesh
 from ..surface.triangles import Float64Array, IndexArray, lexicographic_order, triangle_areas
 
@@ -42,6 +42,23 @@ def are_valid(vertices: Float64Array) -> NDArray[np.bool_]:
     return np.asarray((np.abs(vertices) < _ENORMOUS).all(axis=1))
 
 
+def check_arrays(mesh: Mesh) -> None:
+    """Refuse what NumPy would take for something else: it counts a corner of -1, as padded
+    triangles have it, from the end."""
+    vertices, triangles = np.shape(mesh.vertices), np.asarray(mesh.triangles)
+    if len(vertices) != 2 or vertices[1] != 3 or (triangles.size and triangles.shape[1:] != (3,)):
+        raise FacebenchError(
+            f"a mesh of vertices {vertices} and triangles {triangles.shape}",
+            "expected arrays (V, 3) and (F, 3)",
+        )
+    wrong = (triangles < 0) | (triangles >= vertices[0]) | (triangles % 1 != 0)
+    if wrong.any():
+        raise FacebenchError(
+            f"a triangle has the corner {triangles[wrong][0]:g} of {vertices[0]:,} vertices",
+            "corners count from 0, and padded triangles are to be left out",
+        )
+
+
 def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, str]:
     """The mesh without what is no surface, and what was left out, in words; empty for nothing.
 
@@ -54,7 +71,11 @@ def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, str]:
     Args:
         mesh: any.
         copies_mm: distance within which vertices are one, the first of them; None keeps all.
+
+    Raises:
+        FacebenchError: arrays of other shapes, or a triangle of vertices that are not there.
     """
+    check_arrays(mesh)
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
     valid = are_valid(vertices)

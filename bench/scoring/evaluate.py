@@ -70,8 +70,8 @@ def evaluate(
     scan: Mesh | Path | str,
     protocol: Protocol | str = "micc",
     *,
-    prediction_landmarks: Landmarks | Path | str | None = None,
-    scan_landmarks: Landmarks | Path | str | None = None,
+    prediction_landmarks: Landmarks | Float64Array | Path | str | None = None,
+    scan_landmarks: Landmarks | Float64Array | Path | str | None = None,
     nose_tip: Path | str | None = None,
     prediction_unit: str | None = None,
     scan_unit: str | None = None,
@@ -95,7 +95,8 @@ def evaluate(
             perhaps `landmarks`.
         scan: the same.
         protocol: or the name of a preset, or the path of a `.toml` file.
-        prediction_landmarks: or their file; without them the mesh's own, or a search.
+        prediction_landmarks: or (68, 3) or (7, 3) points, or their file; without them the mesh's
+            own, or a search.
         scan_landmarks: the same for the scan.
         nose_tip: file with a label of the scan's nose tip; without it the tip is found.
         prediction_unit: `mm`, `cm`, `m`, the millimetres in one of its units (`"51.2"`), or `any`:
@@ -147,7 +148,7 @@ def failed_evaluation(
 
 
 def _prediction(
-    mesh: Mesh | Path | str, landmarks: Landmarks | Path | str | None, unit: str
+    mesh: Mesh | Path | str, landmarks: Landmarks | Float64Array | Path | str | None, unit: str
 ) -> tuple[Prediction, str]:
     """The predicted face in mm, or in its own numbers for any unit; what was left out of it."""
     raw = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh))
@@ -163,7 +164,7 @@ def _prediction(
 
 def _target(
     mesh: Mesh | Path | str,
-    landmarks: Landmarks | Path | str | None,
+    landmarks: Landmarks | Float64Array | Path | str | None,
     nose_tip: Path | str | None,
     unit: str,
 ) -> Target:
@@ -188,7 +189,9 @@ def _target(
 
 
 def _target_like(
-    mesh: Mesh | Path | str, landmarks: Landmarks | Path | str | None, face: Prediction
+    mesh: Mesh | Path | str,
+    landmarks: Landmarks | Float64Array | Path | str | None,
+    face: Prediction,
 ) -> Target:
     """A scan of any unit, as large as a face in mm by the spread of the landmarks of both."""
     raw, name = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh)), _name(mesh, "scan")
@@ -203,8 +206,12 @@ def _target_like(
     return replace(_target(sized, Landmarks(own.points * factor), None, "mm"), name=name)
 
 
-def _read_landmarks(given: Landmarks | Path | str | None) -> Landmarks | None:
-    return read_landmark_file(Path(given)) if isinstance(given, Path | str) else given
+def _read_landmarks(given: Landmarks | Float64Array | Path | str | None) -> Landmarks | None:
+    if isinstance(given, Path | str):
+        return read_landmark_file(Path(given))
+    if given is None or isinstance(given, Landmarks):
+        return given
+    return Landmarks(np.asarray(given, np.float64)).in_order()
 
 
 def _name(mesh: Mesh | Path | str, side: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from facebench.bench.meshes.checks import faces_inwards, flip_triangles, read_mesh
+from facebench.bench.meshes.checks import check_prediction, faces_inwards, flip_triangles, read_mesh
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.units import guess_unit
 from facebench.errors import FacebenchError
@@ -93,3 +93,16 @@ def test_the_inside_is_told_from_the_outside(person: Mesh, scan_of, any_pose) ->
         posed = replace(mesh, vertices=any_pose(7).apply(mesh.vertices))
         assert not faces_inwards(posed)
         assert faces_inwards(flip_triangles(posed))
+
+
+@pytest.mark.parametrize("corner", [-1, 4, 0.5])
+def test_a_corner_that_is_no_vertex_is_refused(corner: float) -> None:
+    """NumPy counts -1, which pads triangles, from the end."""
+    vertices = np.array([[0.0, 0, 0], [9, 0, 0], [0, 9, 0], [9, 9, 0]])
+    mesh = Mesh(vertices, np.array([[0, 1, 2], [1, 3, corner]]))
+    with pytest.raises(FacebenchError, match="corner"):
+        clean_mesh(mesh)
+    with pytest.raises(FacebenchError, match="corner"):
+        check_prediction(mesh)
+    with pytest.raises(FacebenchError, match=r"expected arrays \(V, 3\)"):
+        clean_mesh(Mesh(vertices.T, np.array([[0, 1, 2]])))
