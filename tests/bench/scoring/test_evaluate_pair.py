@@ -22,6 +22,7 @@ from facebench.bench.scoring import evaluate as evaluate_pair
 from facebench.bench.scoring.diagnosis import diagnose
 from facebench.bench.scoring.score import Score
 from facebench.bench.scoring.target import notes_of
+from facebench.errors import FacebenchError
 from facebench.recon.mesh import Mesh
 
 COARSE = preset("micc").with_setting("points.longest_edge_mm", "inf")
@@ -211,6 +212,11 @@ def test_coordinates_of_three_decimals_in_metres_are_told(face: Mesh, side: str)
     sides = {"prediction": face, "scan": face, side: rounded}
     known = Landmarks.of_mesh(face)
     result = evaluate(**sides, protocol=COARSE, prediction_landmarks=known, scan_landmarks=known)
+    # Points alone will do, and are held to their order.
+    arrays = {"prediction_landmarks": known.points, "scan_landmarks": known.points}
+    assert evaluate(**sides, protocol=COARSE, **arrays).score == result.score
+    with pytest.raises(FacebenchError, match="landmark"):
+        evaluate(**sides, protocol=COARSE, **(arrays | {"scan_landmarks": known.points[::-1]}))
     assert [r.text for r in result.diagnosis if "rounded to steps of 1, and" in r.text]
     fine = Mesh(np.round(np.asarray(face.vertices), 1), face.triangles)
     assert rounding_note(fine) == rounding_note(face) == ""
