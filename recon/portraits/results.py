@@ -156,8 +156,9 @@ class ResultLedger:
         self.digest = hashlib.sha256(text.encode()).hexdigest()
         self._rows: dict[str, SourceResult] = {}
         self._writers: dict[str, str] = {}
-        for key, row in _rows(out / NAME):
-            self._note(key, row)
+        self._places: dict[str, Path] = {}
+        for key, place, row in _rows(out / NAME):
+            self._note(key, place, row)
         self._forgets = forget
 
     def find(self, source: Source) -> SourceResult | None:
@@ -178,7 +179,7 @@ class ResultLedger:
             key = self._writers.get(name)
             if key is None:
                 return ""
-            other = Path(self._rows[key].source)
+            other = self._places[key]
             if other.is_file() and other.resolve() != source.path.resolve():
                 return str(other)
             name = f"{source.name}_face{number}{COEFFICIENTS_ENDING}"
@@ -187,17 +188,19 @@ class ResultLedger:
     def add(self, source: Source, result: SourceResult) -> None:
         """Write down what became of a source."""
         self.out.mkdir(parents=True, exist_ok=True)
-        row = {"key": self._key(source), "portrait": asdict(result)}
+        # A relative path means another file to a command in another folder.
+        key, place = self._key(source), source.path.absolute()
+        row = {"key": key, "place": str(place), "portrait": asdict(result)}
         path = self.out / NAME
         # A line that a kill cut off has no end, and would swallow this one.
         with explain_write_errors(path), path.open("a+b") as file:
             torn = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
             file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
-        self._note(self._key(source), result)
+        self._note(key, place, result)
 
-    def _note(self, key: str, row: SourceResult) -> None:
+    def _note(self, key: str, place: Path, row: SourceResult) -> None:
         """The newest row of a source counts, and of a file the newest that names it."""
-        self._rows[key] = row
+        self._rows[key], self._places[key] = row, place
         self._writers.update(dict.fromkeys(row.files, key))
 
     def _key(self, source: Source) -> str:
@@ -259,8 +262,11 @@ def _with_ending(stem: Path, ending: str) -> Path:
     return stem.with_name(stem.name + ending)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
-    """Key and result of the ledger's lines; one cut off by an interruption is passed over."""
+def _rows(path: Path) -> Iterator[tuple[str, Path, SourceResult]]:
+    """Key, absolute path of the source and result of each of the ledger's lines.
+
+    One that was cut off by an interruption is passed over.
+    """
     if not path.is_file():
         return
     # A kill may cut a line in the middle of a character.
@@ -268,7 +274,8 @@ def _rows(path: Path) -> Iterator[tuple[str, SourceResult]]:
         for line in file:
             try:
                 row = parse_json(line)
-                yield str(row["key"]), _result(row["portrait"])
+                result = _result(row["portrait"])
+                yield str(row["key"]), Path(row.get("place", result.source)), result
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
 

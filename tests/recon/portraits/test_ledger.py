@@ -58,6 +58,22 @@ def test_another_photograph_of_its_name_is_known(done: tuple[Path, Source]) -> N
     assert not ledger.other_source(second)  # It was moved, or given another form.
 
 
+def test_a_relative_path_is_another_photograph_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source("me", Path("me.jpg"))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "me.jpg").write_text(name)
+    monkeypatch.chdir(tmp_path / "a")
+    done = SourceResult("me", "me.jpg", 1, 1, ("me.json",))
+    ResultLedger(tmp_path / "out", SETTINGS).add(source, done)
+    assert not ResultLedger(tmp_path / "out", SETTINGS).other_source(source)
+    monkeypatch.chdir(tmp_path / "b")
+    other = ResultLedger(tmp_path / "out", SETTINGS).other_source(source)
+    assert other == str(tmp_path / "a" / "me.jpg")
+
+
 @pytest.mark.parametrize(
     "change",
     ["file gone", "source changed", "and dated back", "boxes added", "landmarks added", "line cut"],
