@@ -18,8 +18,9 @@ from ..recipes.vision import IRESNET_DEPTHS
 # Of ImageNet, as the public weights were trained on.
 COLOUR_MEAN = (0.485, 0.456, 0.406)
 COLOUR_STD = (0.229, 0.224, 0.225)
-CRASHING_CHANNELS = 8
-"""Convolutions of fewer input channels may crash: floats of a register (`PointwiseConvolution`)."""
+CRASHING_CHANNELS = 16
+"""Convolutions of fewer input channels may crash: floats of a register of AVX-512, which has the
+most (`PointwiseConvolution`)."""
 
 STRIDE = 16
 """How much smaller than the face the last feature map of an IResNet is."""
@@ -45,8 +46,8 @@ class PointwiseConvolution(nn.Conv2d):
     """A 1x1 convolution without bias, safe to train with any stride and number of channels.
 
     oneDNN 3.12 (in PyTorch 2.13) ends the process in the weights' gradient of a strided 1x1
-    convolution of 2 to 7 channels-last float32 channels on processors with AVX2 and without AVX-512
-    (docs/training.md, "A crash of PyTorch"). A narrow layer therefore takes every `stride`-th pixel
+    convolution of fewer channels-last float32 channels than a register holds, 8 with AVX2 and 16
+    with AVX-512 (docs/training.md, "A crash of PyTorch"). A narrow layer therefore takes every `stride`-th pixel
     first, which is the same function. Wider ones keep the faster kernel.
     """
 
