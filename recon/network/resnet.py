@@ -47,8 +47,8 @@ class PointwiseConvolution(nn.Conv2d):
 
     oneDNN 3.12 (in PyTorch 2.13) ends the process in the weights' gradient of a strided 1x1
     convolution of fewer channels-last float32 channels than a register holds, 8 with AVX2 and 16
-    with AVX-512 (docs/training.md, "A crash of PyTorch"). A narrow layer therefore takes every `stride`-th pixel
-    first, which is the same function. Wider ones keep the faster kernel.
+    with AVX-512 (docs/training.md, "A crash of PyTorch"). A narrow layer therefore takes every
+    `stride`-th pixel first, which is the same function. Wider ones keep the faster kernel.
     """
 
     def __init__(self, channels: int, width: int, stride: int = 1) -> None:

@@ -17,8 +17,9 @@ TRAIN_LAYERS = """
 import torch
 from facebench.recon.network.resnet import PointwiseConvolution
 torch.set_num_threads(1)
+SHAPES = [(2, 6, 2), (4, 16, 2), (4, 32, 2), (16, 32, 4), (1, 64, 2), (1, 128, 2), (1, 128, 4)]
 for channels in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 16, 17):
-    for batch, side, stride in ((2, 6, 2), (4, 16, 2), (4, 32, 2), (16, 32, 4), (1, 64, 2), (1, 128, 2), (1, 128, 4)):
+    for batch, side, stride in SHAPES:
         print(channels, batch, side, stride, flush=True)
         layer = PointwiseConvolution(channels, 8, stride)
         images = torch.randn(batch, channels, side, side)
