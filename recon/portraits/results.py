@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -171,18 +171,15 @@ class ResultLedger:
         mine = all(self._writers[name] == key for name in row.files)
         return row if mine and all((self.out / name).is_file() for name in row.files) else None
 
-    def other_source(self, source: Source) -> str:
+    def other_source(self, source: Source, all_faces: bool = False) -> str:
         """Another photograph or video, still there, whose results a source's would replace, or
-        empty."""
-        name = source.name + COEFFICIENTS_ENDING
-        for number in count(2):
-            key = self._writers.get(name)
-            if key is None:
-                return ""
-            other = self._places[key]
+        empty; with further faces also those that are named like them."""
+        further = r"(_face\d+)?" if all_faces else ""
+        named = re.compile(re.escape(source.name) + further + re.escape(COEFFICIENTS_ENDING))
+        keys = (key for name, key in self._writers.items() if named.fullmatch(name))
+        for other in map(self._places.__getitem__, keys):
             if other.is_file() and other.resolve() != source.path.resolve():
                 return str(other)
-            name = f"{source.name}_face{number}{COEFFICIENTS_ENDING}"
         return ""
 
     def add(self, source: Source, result: SourceResult) -> None:

@@ -88,7 +88,7 @@ class SourceReconstructor:
             result = ledger.find(source)
             if result is not None:
                 yield result
-            elif other := ledger.other_source(source):
+            elif other := ledger.other_source(source, self.all_faces):
                 told = f"its results would replace those of {other}: give another --out"
                 yield SourceResult(source.name, str(source.path), 0, 0, reason=told)
             else:

@@ -54,6 +54,15 @@ def test_another_photograph_of_its_name_is_known(done: tuple[Path, Source]) -> N
     ledger = ResultLedger(out, SETTINGS | {"model": "n"}, forget=True)
     assert not ledger.other_source(first)
     assert ledger.other_source(second) == ledger.other_source(further) == str(first.path)
+    # A further face may find its name taken where the first does not.
+    ledger.add(
+        alone := Source("a_face2", out / "a_face2.png"),
+        SourceResult("a", "", 1, 1, ("a_face2.json",)),
+    )
+    alone.path.touch()
+    several = Source("a", out / "a.png")
+    assert not ledger.other_source(several)
+    assert ledger.other_source(several, all_faces=True) == str(alone.path)
     first.path.unlink()
     assert not ledger.other_source(second)  # It was moved, or given another form.
 
