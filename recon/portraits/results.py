@@ -45,6 +45,7 @@ SIDE_YAWS = (-0.9, 0.9)
 
 _CAPTIONS = ("photograph", "overlay", "shape", "albedo")
 _SIDE_CAPTIONS = ("texture, right side", "texture", "texture, left side", "shape, left side")
+_FURTHER_FACE = re.compile(rf"_face\d+{re.escape(COEFFICIENTS_ENDING)}$")
 _ZOOM = 0.7
 _PAPER = 0.96
 
@@ -157,6 +158,8 @@ class ResultLedger:
         self._rows: dict[str, SourceResult] = {}
         self._writers: dict[str, str] = {}
         self._places: dict[str, Path] = {}
+        # By the name of a photograph's first face those of its further ones, in order.
+        self._further: dict[str, dict[str, None]] = {}
         for key, place, row in _rows(out / NAME):
             self._note(key, place, row)
         self._forgets = forget
@@ -174,11 +177,10 @@ class ResultLedger:
     def other_source(self, source: Source, all_faces: bool = False) -> str:
         """Another photograph or video, still there, whose results a source's would replace, or
         empty; with further faces also those that are named like them."""
-        further = r"(_face\d+)?" if all_faces else ""
-        named = re.compile(re.escape(source.name) + further + re.escape(COEFFICIENTS_ENDING))
-        keys = (key for name, key in self._writers.items() if named.fullmatch(name))
-        for other in map(self._places.__getitem__, keys):
-            if other.is_file() and other.resolve() != source.path.resolve():
+        name = source.name + COEFFICIENTS_ENDING
+        for taken in (name, *(self._further.get(name, ()) if all_faces else ())):
+            other = self._places.get(self._writers.get(taken, ""))
+            if other and other.is_file() and other.resolve() != source.path.resolve():
                 return str(other)
         return ""
 
@@ -199,6 +201,10 @@ class ResultLedger:
         """The newest row of a source counts, and of a file the newest that names it."""
         self._rows[key], self._places[key] = row, place
         self._writers.update(dict.fromkeys(row.files, key))
+        for name in row.files:
+            first = _FURTHER_FACE.sub(COEFFICIENTS_ENDING, name)
+            if first != name:
+                self._further.setdefault(first, {})[name] = None
 
     def _key(self, source: Source) -> str:
         files = [source.path, source.boxes]
