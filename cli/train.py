@@ -14,6 +14,7 @@ from ._options import options_file, trained_network
 from ._tables import print_json
 
 if TYPE_CHECKING:
+    from ..recon.recipes.files import AnyRecipe
     from ..recon.training.run import TrainingJob
 
 EMBEDDED = "embedded"
@@ -112,15 +113,14 @@ def command(
 
     if steps and minutes:
         raise click.UsageError("--steps and --minutes both say how long: give one")
-    if start == Path(EMBEDDED) and not start.exists():
-        from ..recon.regressors.checkpoint import embedded_weights
-
-        start = embedded_weights(model)
     # Last, so that --steps wins over a --set of the same.
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
+    chosen = load_any_recipe(recipe, changes)
+    if start == Path(EMBEDDED) and not start.exists():
+        start = _embedded(chosen, model)
     job = TrainingJob(
         data=data,
-        recipe=load_any_recipe(recipe, changes),
+        recipe=chosen,
         model=model,
         out=out,
         seed=seed,
@@ -153,6 +153,17 @@ def command(
         elif not as_json:
             click.echo(f"{shown(job.out)} is already trained to step {done}; nothing to do.")
     _show(job, as_json)
+
+
+def _embedded(recipe: AnyRecipe, model: str) -> Path:
+    """The package's own weights of a recipe's kind of network."""
+    from ..recon.network.vision_weights import embedded_network
+    from ..recon.recipes.vision import VisionRecipe
+    from ..recon.regressors.checkpoint import embedded_weights
+
+    if isinstance(recipe, VisionRecipe):
+        return embedded_network(recipe.kind)
+    return embedded_weights(model)
 
 
 def _within(

@@ -48,6 +48,20 @@ def test_trains_measures_and_keeps(recipe: str, faces: Path, tmp_path: Path) -> 
     assert "already trained to step 2" in again.output
 
 
+@pytest.mark.parametrize("recipe", ["landmarker", "parser-embedded", "recogniser-embedded"])
+def test_the_package_s_own_weights_are_a_start(recipe: str, faces: Path, tmp_path: Path) -> None:
+    # The networks of these tests are narrower: the message says what was looked at.
+    kind = recipe.removesuffix("-embedded")
+    result = run(recipe, faces, tmp_path / "out", "--start", "embedded")
+    assert f"{kind}.pt holds a {kind} of another size" in str(result.exception)
+
+
+def test_training_goes_on_from_the_package_s_own_landmarker(faces: Path, tmp_path: Path) -> None:
+    size = ["--set=network.width=16", "--set=network.image_size=96"]
+    result = run("landmarker", faces, tmp_path / "out", *size, "--start", "embedded")
+    assert result.exit_code == 0, result.output
+
+
 @pytest.mark.parametrize(
     ("recipe", "arguments", "message"),
     [
