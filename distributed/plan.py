@@ -12,6 +12,7 @@ from ..bench.dataset.interface import Dataset, Item, Problem
 from ..bench.dataset.registry import open_dataset, shared_files, with_digests
 from ..bench.meshes.checks import read_mesh
 from ..bench.meshes.units import ANY_UNIT, UnitError
+from ..bench.method.clip_faces import FOLLOWING
 from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.mesh_files import MeshPredictions, loose_name
 from ..bench.method.registry import open_method
@@ -300,7 +301,7 @@ def describe_run(
         detector=choice_identity("detector", resolve_choice("detector", request.detector))
         if benchmark.job
         else "",
-        tracking=benchmark.job is not None and benchmark.job.tracking,
+        tracking=FOLLOWING if benchmark.job is not None and benchmark.job.tracking else 0,
         problems=benchmark.problems(),
         commit=commit,
         dirty=dirty,

@@ -26,6 +26,9 @@ FAILED = "failed"
 
 NOT_FINITE = "the method gave values that are not finite for some faces"
 
+FOLLOWING = 2
+"""Version of how a face is followed from frame to frame: a run holds the boxes of one."""
+
 _NO_VECTORS, _NO_SUM = np.empty((0, 0), np.float32), np.empty(0)
 
 Crops = NDArray[np.uint8]

@@ -40,7 +40,8 @@ FOLLOW_WINDOW, FOLLOW_AGREEING, FOLLOW_MOVED = 1.6, 6, 0.06
 which 6 windows must overlap, or it is detected anew (with 4, faces were found in which detection
 finds none). Where the face has moved by more than 0.06 of its window it is looked at once more
 there: the picture's edge cuts off the large windows, and the box would come too small.
-`docs/scale.md` shows how near the boxes come to those of detection."""
+`docs/scale.md` shows how near the boxes come to those of detection. Whoever changes them raises
+`clip_faces.FOLLOWING`."""
 
 MET = 0.2
 """Overlap of a box that somebody gave and a detector's from which both are of one face."""

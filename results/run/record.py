@@ -186,7 +186,8 @@ class RunRecord:
         data: folder of the dataset, absolute, or its address in an object store.
         detector: what found the faces in frames without boxes beside them; empty where no frames
             were read. Runs of before there was a choice were found by the embedded one.
-        tracking: whether faces were followed from frame to frame instead of detected in each.
+        tracking: by which way faces were followed from frame to frame (`clip_faces.FOLLOWING`; 1
+            stands for all ways that did not say so); 0 where they were detected in each.
         version: of the record, see `VERSION`.
     """
 
@@ -222,7 +223,7 @@ class RunRecord:
     commits: tuple[str, ...] = ()
     data: str = ""
     detector: str = "embedded"
-    tracking: bool = False
+    tracking: int = 0
     version: int = VERSION
 
     @property
@@ -276,6 +277,7 @@ class RunRecord:
                 f"{name}/{scene}" for name in known["subjects"] for scene in known["scenes"]
             )
             known |= {"items": items, "data": data, "version": VERSION}
+        known["tracking"] = int(known.get("tracking", 0))  # true and false of before
         known["problems"] = tuple(check_fields(Problem(**p)) for p in known.get("problems", ()))
         card = known["card"]
         published = tuple((scene, mean, std) for scene, mean, std in card["published"])

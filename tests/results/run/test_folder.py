@@ -17,7 +17,7 @@ import pytest
 
 from facebench import __version__
 from facebench.bench.dataset.interface import Problem
-from facebench.bench.method.clip_faces import ChunkRow
+from facebench.bench.method.clip_faces import FOLLOWING, ChunkRow
 from facebench.bench.method.interface import MethodCard
 from facebench.bench.scoring.result import Result
 from facebench.errors import FacebenchError
@@ -78,6 +78,18 @@ def test_a_rerun_with_another_setting_is_refused_by_name(tmp_path: Path, name: s
     with pytest.raises(FacebenchError, match=name.replace("_", " ")):
         folder.begin(make_record(**{name: other}))
     assert folder.record() == make_record()
+
+
+def test_a_run_holds_faces_followed_in_one_way(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_record(make_record())
+    values = json.loads((tmp_path / "run.json").read_text())
+    # Records of before said whether faces were followed, and not how.
+    for said, way in ((False, 0), (True, 1)):
+        write_json(tmp_path / "run.json", {**values, "tracking": said})
+        assert folder.record().tracking == way != FOLLOWING
+    with pytest.raises(FacebenchError, match="another tracking"):
+        folder.begin(make_record(tracking=FOLLOWING))
 
 
 def test_resuming_keeps_the_first_start(tmp_path: Path) -> None:
