@@ -144,7 +144,7 @@ def _draw(panel: Axes, protocol: str, rows: pd.DataFrame) -> None:
         style = {"color": colour, "fillstyle": "none", "markersize": 4, "markeredgewidth": 0.8}
         places = (part["true_mm"], part["measured_mm"])
         panel.plot(*places, marker, label=str(group), **style)
-    panel.set_title(protocol, fontsize=9)
+    panel.set_title(protocol, fontsize=9, parse_math=False)
     panel.tick_params(labelsize=7)
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

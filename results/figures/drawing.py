@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -34,6 +34,9 @@ LABEL_INCHES, LEGEND_INCHES = 0.2, 0.95
 
 LARGEST_CELL = 1.5
 """Side in inches that no picture exceeds, however few there are."""
+
+AS_WRITTEN: Mapping[str, bool] = {"parse_math": False}
+"""Of every text that holds a name: Matplotlib takes what stands between two `$` for a formula."""
 
 Picture = NDArray[np.uint8]
 """(S, S, 3) RGB."""
@@ -189,6 +192,7 @@ def _write(
         verticalalignment=upright,
         rotation=rotation,
         linespacing=1.15,
+        **AS_WRITTEN,
     )
 
 

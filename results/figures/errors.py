@@ -27,7 +27,7 @@ from ..report.pictures import frame_pictures
 from ..run.items import item_names, of_scene, read_errors
 from ..tables.scenes import legend_labels
 from ..tables.series import ERROR, Series
-from .drawing import FONT_POINTS, Cell, Picture, Row, Sheet, write_figure
+from .drawing import AS_WRITTEN, FONT_POINTS, Cell, Picture, Row, Sheet, write_figure
 
 FILES = ("score.json", "aligned.ply", "heat.png", "curve.png")
 
@@ -144,7 +144,7 @@ def write_heat_map(
         panel.set_title(name, fontsize=9)
         panel.set_axis_off()
     _colour_bar(figure, panels)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, **AS_WRITTEN)
     _save(figure, path)
 
 
@@ -164,7 +164,7 @@ def write_curve(path: Path, shares: NDArray[np.float64], title: str) -> None:
     panel.set(xlim=(0, CURVE_MM[-1]), ylim=(0, 100))
     panel.set(xlabel="error, mm", ylabel="points within it, %")
     panel.grid(color="0.9")
-    panel.set_title(title, fontsize=10)
+    panel.set_title(title, fontsize=10, **AS_WRITTEN)
     _save(figure, path)
 
 
@@ -198,7 +198,8 @@ def write_curves(
                 place = run.number % len(INKS)
                 style = {"color": INKS[place], "linestyle": STROKES[place], "linewidth": 1.2}
                 panel.plot(CURVE_MM, 100 * found[scene], label=label, **style)
-        panel.set(xlim=(0, CURVE_MM[-1]), ylim=(0, 100), title=scene, xlabel="error, mm")
+        panel.set(xlim=(0, CURVE_MM[-1]), ylim=(0, 100), xlabel="error, mm")
+        panel.set_title(scene, **AS_WRITTEN)
         panel.grid(color="0.9", linewidth=0.5)
         panel.tick_params(length=2)
     for panel in panels.flat[len(scenes) :]:
@@ -206,10 +207,8 @@ def write_curves(
     for first in panels[:, 0]:
         first.set_ylabel("points within it, %")
     # Of the panel with most runs: one may have measured fewer scenes than another.
-    handles, labels = max(
-        (p.get_legend_handles_labels() for p in panels.flat), key=lambda h: len(h[1])
-    )
-    lines = _legend_lines(figure, handles, labels)
+    most = max((panel.get_lines() for panel in panels.flat), key=len)
+    lines = _legend_lines(figure, most, [str(line.get_label()) for line in most])
     figure.set_figheight(PANEL_HEIGHT * rows + 0.2 + 0.15 * lines)
     for item in [text for panel in panels.flat for text in panel.findobj(Text)]:
         item.set_fontsize(FONT_POINTS)
@@ -221,6 +220,8 @@ def _legend_lines(figure: Any, handles: Sequence[Any], labels: Sequence[str]) ->
     style = {"loc": "outside lower center", "frameon": False, "handlelength": 3}
     for columns in range(min(4, len(labels)), 0, -1):
         legend = figure.legend(handles, labels, ncols=columns, prop={"size": FONT_POINTS}, **style)
+        for text in legend.get_texts():
+            text.set(**AS_WRITTEN)
         if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             break
         legend.remove()

@@ -25,7 +25,7 @@ def panels(tmp_path_factory: pytest.TempPathFactory) -> list[NDArray[np.uint8]]:
     pose = Rotation.random(rng=np.random.default_rng(1)).as_matrix()
     posed = replace(face, vertices=face.vertices @ pose.T + 300.0)
     path = tmp_path_factory.mktemp("pictures") / "heat.png"
-    write_heat_map(path, posed, errors, pose.T, "a title")
+    write_heat_map(path, posed, errors, pose.T, r"$\face$.obj")
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     width = pixels.shape[1] * 10 // 11 // 3
@@ -53,7 +53,8 @@ def test_files_carry_the_colours() -> None:
     np.testing.assert_array_equal(coloured(mesh, errors).colours, error_colours(errors))
 
 
-def test_the_curve_is_a_picture(tmp_path: Path) -> None:
-    write_curve(tmp_path / "deep" / "curve.png", np.linspace(0, 1, 101), "a title")
+@pytest.mark.parametrize("title", ["a title", r"$\face$.obj on a scan", "cost$$.ply"])
+def test_the_curve_is_a_picture_whatever_its_files_are_called(tmp_path: Path, title: str) -> None:
+    write_curve(tmp_path / "deep" / "curve.png", np.linspace(0, 1, 101), title)
     with Image.open(tmp_path / "deep" / "curve.png") as picture:
         assert picture.format == "PNG" and min(picture.size) > 400

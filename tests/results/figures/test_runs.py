@@ -56,6 +56,15 @@ def test_no_label_of_a_legend_is_cut_off(series: tuple[Series, ...], tmp_path: P
     assert (edges[-40:] == 255).all()
 
 
+def test_labels_are_drawn_as_they_are_written(series: tuple[Series, ...], tmp_path: Path) -> None:
+    """Matplotlib makes formulas of what stands between two `$` and hides what begins with `_`."""
+    own = [replace(run, label=rf"_$\mine$ {run.number}") for run in series]
+    png, _ = write_curves(own, tmp_path / "own", 3.4, 100)
+    with Image.open(png) as image:
+        legend = np.asarray(image.convert("L"))[-15:]
+    assert (legend < 100).any(axis=0).sum() > 30
+
+
 def test_faces_stand_by_error_and_what_is_not_there_says_so(series: tuple[Series, ...]) -> None:
     sheet = error_sheet(series, "indoor", 4)
     ours, theirs = sheet.rows  # without the dataset there are no frames

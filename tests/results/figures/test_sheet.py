@@ -58,6 +58,11 @@ def test_pictures_are_square_apart_and_in_their_places(tmp_path: Path) -> None:
     assert beside.any() and not blue[: rows.max() - 2, : columns.max()].any()
 
 
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    named = Sheet((("two $$",),), (Row(r"$\row$", (Cell(text=r"$\no$"),)),), notes=("$^$",))
+    assert all(path.is_file() for path in write_sheet(named, tmp_path / "named", dots=50))
+
+
 def test_long_words_stay_on_the_paper(tmp_path: Path) -> None:
     """The rim of the paper is white whatever is written."""
     rows = (Row("row", (Cell(RED, "a_file_whose_name_is_longer_than_its_picture"), Cell(BLUE))),)
