@@ -206,9 +206,10 @@ def fit(
       facebench models fit embedded scan_in_any_unit.obj --unit cm --fit-size --out fitted
     """
     from ...bench.landmarks import Landmarks, read_landmark_file
-    from ...bench.meshes.checks import read_mesh
+    from ...bench.meshes.checks import check_scan, read_mesh
     from ...bench.meshes.units import unit_in_mm
     from ...bench.registration.model_fit import fit_model
+    from ...bench.scoring.target import notes_of
     from ...recon.files.writing import lock_folder
     from ...recon.morphable.load import load_model
     from ...results.figures.errors import FIT_FILES, fit_values, write_fit
@@ -216,13 +217,15 @@ def fit(
     with lock_folder(out, "models fit", FIT_FILES[:1], (scan,)):
         loaded = load_model(model)
         mesh, removed = read_mesh(scan, unit)
-        if removed:
-            click.echo(f"note: {scan}: {removed} left out", err=True)
         given = None
         if landmarks is not None:
             # In the scan's unit like the scan, whose vertices `read_mesh` has made mm of.
             given = Landmarks(read_landmark_file(landmarks).points * unit_in_mm(unit or "mm"))
-        fitted = fit_model(loaded, mesh, given, expression=not neutral, scale=fit_size)
+        for note in notes_of(mesh, removed, given):
+            click.echo(f"note: {scan}: {note}", err=True)
+        # As for a measurement: one whose triangles face inwards is turned, a mirrored one refused.
+        usable = check_scan(mesh)
+        fitted = fit_model(loaded, usable, given, expression=not neutral, scale=fit_size)
         written = write_fit(out, fitted, loaded, str(scan))
     if as_json:
         print_json(fit_values(fitted, loaded, str(scan)))

@@ -11,6 +11,7 @@ import trimesh
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from facebench.bench.meshes.files import load_mesh
 from facebench.cli.main import group
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import write_ply
@@ -50,6 +51,18 @@ def test_a_fit_is_written_and_told(files: tuple[Path, Path], tmp_path: Path) -> 
     fitted = trimesh.load(tmp_path / "out" / "fitted.ply", process=False)
     assert len(fitted.vertices) == load_model(model).n_vertices
     assert Image.open(tmp_path / "out" / "residual.png").width > 800
+
+
+def test_a_scan_whose_triangles_face_inwards_is_turned(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model, scan = files
+    inwards = tmp_path / "inwards.ply"
+    right = load_mesh(scan)
+    write_ply(Mesh(right.vertices, right.triangles[:, ::-1]), inwards)
+    result = _fit(model, inwards, "--unit", "cm", "--json", "--out", tmp_path / "out")
+    assert json.loads(result.stdout)["residual_mm"]["mean"] < 0.1
+    assert "face inwards and were turned" in result.stderr
 
 
 def test_wrong_input_is_one_line(files: tuple[Path, Path], tmp_path: Path) -> None:
