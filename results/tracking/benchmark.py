@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -114,7 +115,7 @@ def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metri
     items = run.items([f"{part}_mm" for part in FACE_PARTS])
     # MLflow's charts begin with what was logged first, and make a section of names with a slash:
     # which is better, by scene, then where in the face.
-    errors = {f"error_mm/{scene}": found.mean_mm for scene, found in run.summary().items()}
+    errors = {f"error_mm/{_named(scene)}": found.mean_mm for scene, found in run.summary().items()}
     for part in FACE_PARTS:
         if f"{part}_mm" in items and items[f"{part}_mm"].notna().any():
             errors[f"part_mm/{part}"] = float(items[f"{part}_mm"].mean())
@@ -125,16 +126,21 @@ def _metrics(run: RunFolder, record: RunRecord, model: str | None) -> list[Metri
     ]
     values: dict[str, float] = {}
     for scene, summary in run.summary().items():
-        values |= {f"{scene}.{key}": value for key, value in _numbers(summary).items()}
+        values |= {f"{_named(scene)}.{key}": value for key, value in _numbers(summary).items()}
     values |= {"n_scored": float(record.n_scored), "n_unscored": float(record.n_unscored)}
     values["global_scale"] = math.nan if record.global_scale is None else record.global_scale
     single = [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]
     curves = [
-        Metric(f"{scene}.share_within", share, now, step)
+        Metric(f"{_named(scene)}.share_within", share, now, step)
         for scene, curve in cumulative_curves(run.scores.parts(CURVE_COLUMNS)).items()
         for step, share in _curve_points(curve)
     ]
     return [*shown, *single, *curves]
+
+
+def _named(scene: str) -> str:
+    """A scene in MLflow's names: of a sign that they do not take, its code in hexadecimal."""
+    return re.sub(r"[^\w\-. :]", lambda sign: f"_{ord(sign[0]):x}", scene)
 
 
 def _curve_points(shares: NDArray[np.float64]) -> list[tuple[int, float]]:
@@ -260,7 +266,7 @@ def _track_child(group: RunGroup, run: Series, parent_id: str, key: str) -> None
         log_numbers(run.run, active)
         against = (run.label, group.runs[0].label)
         pairs = [pair for pair in group.pairs if (pair.first, pair.second) == against]
-        verdicts = {f"{pair.scene}.verdict": pair.verdict for pair in pairs}
+        verdicts = {f"{_named(pair.scene)}.verdict": pair.verdict for pair in pairs}
         mlflow.set_tags({RANK: str(run.number), "place": run.place, **verdicts})
         log_changed(active.info.run_id, list(_differences(pairs)))
 
@@ -270,7 +276,7 @@ def _differences(pairs: Sequence[RunPair]) -> Iterator[Metric]:
 
     now = int(time.time() * 1000)
     for pair in pairs:
-        difference, scene = pair.difference, pair.scene
+        difference, scene = pair.difference, _named(pair.scene)
         unlike = pair.verdict == "unlike completeness"
         values = {
             "difference_mm": difference.mean_mm,

@@ -111,6 +111,18 @@ def test_metrics_tags_and_parameters(client: MlflowClient, run: RunFolder) -> No
     assert not {"None", "", "[]"} & set(data.params.values()) and "name" not in data.params
 
 
+def test_a_scene_may_have_any_name(client: MlflowClient, run: RunFolder, tmp_path: Path) -> None:
+    """MLflow's names take no comma, bracket or apostrophe; NoW's folders may have each."""
+    folder = RunFolder(shutil.copytree(run.root, tmp_path / "named"))
+    (folder.root / KEPT_ID).unlink(missing_ok=True)
+    summary = json.loads((folder.root / "summary.json").read_text())
+    text = json.dumps(summary).replace('"indoor"', '"smile, (it\'s) open"')
+    (folder.root / "summary.json").write_text(text)
+    metrics = client.get_run(track_run(folder, "any")).data.metrics
+    expected = run.summary()["indoor"].mean_mm
+    assert metrics["error_mm/smile_2c _28it_27s_29 open"] == pytest.approx(expected)
+
+
 def test_what_moves_the_numbers_is_a_parameter(client: MlflowClient, tmp_path: Path) -> None:
     followed = {"data": "data", "tracking": True, "workers": 2, "out": "a"}
     params = client.get_run(
