@@ -33,10 +33,10 @@ DIRECTIONS = ("scan_to_prediction", "prediction_to_scan", "symmetric")
 
 
 def print_table(*tables: RenderableType) -> None:
-    """Print tables as they are: a name with brackets in it is no markup of Rich's."""
+    """Print tables as they are: no name in them is markup of Rich's, or a picture as `:x:` is."""
     from rich.console import Console
 
-    Console(highlight=False, markup=False).print(*tables, sep="\n")
+    Console(highlight=False, markup=False, emoji=False).print(*tables, sep="\n")
 
 
 _ANSWERS: ContextVar[TextIO | None] = ContextVar("answers", default=None)

@@ -12,7 +12,7 @@ from ..errors import count_of
 from ..recon.files.stores import shown
 from . import _options
 from ._options import options_file
-from ._tables import print_json
+from ._tables import print_json, print_table
 
 if TYPE_CHECKING:
     from ..distributed.prepare import PreparationJob
@@ -169,16 +169,14 @@ def _print(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json({"out": shown(out), **summary})
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("left out because", "number", box=None)
     table.columns[1].justify = "right"
     for reason, number in summary["dropped"].items():
         table.add_row(reason, f"{number:,}")
-    console = Console(highlight=False, markup=False)
     if summary["dropped"]:
-        console.print(table)
+        print_table(table)
     shards = len(summary["shards"])
     faces, photographs = summary["faces"], summary["photographs"]
     told = f"{count_of(faces, 'face')} of {count_of(photographs, 'photograph')}"

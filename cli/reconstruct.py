@@ -13,7 +13,7 @@ import click
 from ..errors import count_of
 from . import _options
 from ._options import options_file
-from ._tables import print_json
+from ._tables import print_json, print_table
 
 if TYPE_CHECKING:
     from ..recon.portraits.results import ResultLedger, SourceResult
@@ -202,7 +202,6 @@ def _table(results: Sequence[SourceResult], out: Path, seconds: float) -> dict[s
 
 
 def _print(results: Sequence[SourceResult], out: Path, seconds: float) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from ..errors import one_line
@@ -216,9 +215,8 @@ def _print(results: Sequence[SourceResult], out: Path, seconds: float) -> None:
         row = (result.source, faces, f"{len(result.files)}", remark)
         # A file's name may hold a line break, which would tear the row.
         table.add_row(*map(one_line, row))
-    console = Console(highlight=False, markup=False)
-    console.print(table)
+    print_table(table)
     done = sum(bool(result.files) for result in results)
-    console.print(f"{done} of {len(results)} reconstructed into {out}")
+    click.echo(f"{done} of {len(results)} reconstructed into {out}")
     if new := _new_faces(results):
-        console.print(f"{count_of(new, 'face')} in {seconds:.1f} s: {new / seconds:.2f} faces/s")
+        click.echo(f"{count_of(new, 'face')} in {seconds:.1f} s: {new / seconds:.2f} faces/s")

@@ -370,11 +370,11 @@ def test_a_picture_on_its_side_is_told_how_to_turn(
     assert result.return_value == 0
 
 
-def test_no_path_is_cut_on_a_narrow_terminal(
+def test_no_path_is_cut_on_a_narrow_terminal_or_read_as_markup(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    path = f"{'photographs/' * 9}one.jpg"
+    path = f"{'photographs/' * 9}one:x:[b].jpg"
     _print([sheet.SourceResult("one", path, 1, 1, ("one.obj",))], Path("out"), 1.0)
     shown = "".join(line[:30].strip() for line in capsys.readouterr().out.splitlines()[1:])
     assert "…" not in shown and path.replace("/", "") in shown.replace("/", "").replace(" ", "")
