@@ -27,7 +27,7 @@ from ...recon.face.crop import (
 from ...recon.fitting.fitter import box_of_crop
 from ...recon.portraits.sources import Source, find_sources, read_photograph
 from ...recon.render.face_in_photograph import FaceInPhotograph, complete_pose_and_light
-from ...recon.vision.detect import FaceDetector
+from ...recon.vision.detect import ELSEWHERE, ManyFacesDetector, are_elsewhere
 from ...recon.vision.landmarks import LandmarkDetector
 from ..method.interface import Method, PlacesFaces, TakesLandmarks
 
@@ -120,8 +120,10 @@ def by_subject(sources: Sequence[Source]) -> dict[str, list[Source]]:
     return people
 
 
-def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) -> Readable:
+def read_faces(sources: Sequence[Source], detector: ManyFacesDetector, limit: int) -> Readable:
     """The first photographs with a face; for one without, a line, and the next is taken.
+
+    One whose labels lie beside the face that is found in it has a line too.
 
     Args:
         sources: photographs.
@@ -134,9 +136,14 @@ def read_faces(sources: Sequence[Source], detector: FaceDetector, limit: int) ->
         if len(photographs) == limit:
             break
         try:
-            photographs.append(_read(source, detector))
+            one = _read(source, detector)
         except FacebenchError as error:
             problems.append(f"{source.path}: {error}")
+            continue
+        photographs.append(one)
+        labelled = source.boxes or source.landmarks or landmarks_beside(source.path)
+        if labelled and are_elsewhere([one.box], one.frame, detector):
+            problems.append(f"{source.path}: {ELSEWHERE}")
     return tuple(photographs), tuple(problems)
 
 
@@ -155,7 +162,7 @@ def landmarks_of(photographs: Sequence[Photograph], size: int) -> Points:
 
 
 def several_of_each(
-    sources: Sequence[Source], detector: FaceDetector, people: int, each: int
+    sources: Sequence[Source], detector: ManyFacesDetector, people: int, each: int
 ) -> Iterator[Readable]:
     """For the first people of whom enough photographs show a face, that many photographs of each.
 
@@ -251,7 +258,7 @@ def faces_in_photographs(
     return [complete_pose_and_light(*item) for item in zip(found, crops, points, strict=True)]
 
 
-def _read(source: Source, detector: FaceDetector) -> Photograph:
+def _read(source: Source, detector: ManyFacesDetector) -> Photograph:
     frame = read_photograph(source.path)
     # What a person gave wins over the detector: published sets come with their own boxes.
     box = read_boxes(source.boxes).get(0) if source.boxes else None

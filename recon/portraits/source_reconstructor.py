@@ -34,17 +34,13 @@ from ..fitting.refinement import with_one_skin
 from ..render import sharp_renderer
 from ..render.face import FaceRenderer, draw_overlay
 from ..video.decode import frame_rate, read_chunks, write_video
-from ..vision.detect import ManyFacesDetector, are_elsewhere
+from ..vision.detect import ELSEWHERE, ManyFacesDetector, are_elsewhere
 from .reconstructor import FaceCrop, Reconstructor, to_tensor
 from .results import FaceFiles, ResultLedger, SheetRenderer, SourceResult, write_frame_table
 from .sources import BOXES_ENDING, Source, read_photograph
 from .track import Track, TrackBuilder, smooth
 
 NO_FACE = "no face was found"
-ELSEWHERE = (
-    "its labels lie where no face was found, and one was found elsewhere: are they of this "
-    "picture, as it is shown?"
-)
 _TURNS = {-1: "90° clockwise", 1: "90° anticlockwise", 2: "upside down"}
 """How a picture may have to be turned, by the quarters that `numpy.rot90` turns."""
 

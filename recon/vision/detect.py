@@ -54,6 +54,13 @@ deviation: embedded model 0.776 ± 0.054 and 0.169 ± 0.038, ICT-FaceKit 0.761 �
 0.168 ± 0.070; sideways -0.014 ± 0.057 and -0.004 ± 0.064."""
 
 
+ELSEWHERE = (
+    "its labels lie where no face was found, and one was found elsewhere: are they of this "
+    "picture, as it is shown?"
+)
+"""What is said of a picture where `are_elsewhere` holds."""
+
+
 class FaceDetector(Protocol):
     """Finds the face in a frame."""
 

@@ -37,6 +37,9 @@ class NoDetector:
     def detect(self, frame: np.ndarray) -> Box | None:
         return None
 
+    def detect_all(self, frame: np.ndarray) -> list[Box]:
+        return []
+
 
 def picture(path: Path, side: int = 40) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +103,19 @@ def test_landmarks_beside_say_where_the_face_is(tmp_path: Path) -> None:
         assert one.landmarks is not None and np.allclose(one.landmarks, POINTS)
         assert np.allclose(list(vars(one.box).values()), [*(low + 0.5), *size])
     assert len(photographs) == 3
+
+
+def test_labels_beside_the_face_are_doubted(tmp_path: Path) -> None:
+    """As those of a photograph before Exif turns it: the figure is drawn, and the line says so."""
+    for name, box in (
+        ("right", Box(180.0, 60.0, 90.0, 110.0)),
+        ("wrong", Box(10.0, 400.0, 90.0, 90.0)),
+    ):
+        Image.fromarray(skimage.data.astronaut()).save(tmp_path / f"{name}.png")
+        write_boxes(tmp_path / f"{name}.boxes.csv", {0: box})
+    photographs, problems = read_faces(photograph_sources([tmp_path]), CascadeDetector(), 2)
+    assert len(photographs) == 2
+    assert ["wrong.png: its labels lie" in one for one in problems] == [True]
 
 
 def test_five_points_tell_nearly_the_box_of_all(tmp_path: Path) -> None:
