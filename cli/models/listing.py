@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._tables import print_json
+from .._tables import print_json, print_table
 
 if TYPE_CHECKING:
     from ...recon.morphable.model import MorphableModel
+
+_MARK = "facebench models show"
+"""In the pictures that this command draws unasked, so that it replaces no other."""
 
 KINDS = (
     ("embedded", "made by code, MIT; also 'procedural'", "nothing: --model embedded"),
@@ -85,7 +88,6 @@ def _list(as_json: bool) -> None:
         kinds = [dict(zip(("model", "what", "needs"), kind, strict=True)) for kind in KINDS]
         print_json({**packaged, "kinds": kinds})
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None)
@@ -93,12 +95,11 @@ def _list(as_json: bool) -> None:
         table.add_column(heading, overflow="fold")  # the name of a file is not to be cut
     for kind in KINDS:
         table.add_row(*kind)
-    console = Console(markup=False)
-    console.print(table)
+    print_table(table)
     click.echo()
     for name, counts in packaged.items():
         shown = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items())
-        console.print(f"{name}: {shown}", highlight=False)
+        click.echo(f"{name}: {shown}")
 
 
 def _counts(model: MorphableModel) -> dict[str, int]:
@@ -140,6 +141,10 @@ def show(model: str, picture: Path | None, modes: int, no_picture: bool, as_json
     if picture is None and model not in PACKAGED_MODELS:
         # Beside the model: a picture in the working folder would be lost among other files.
         picture = Path(model).with_suffix(".png")
+        if picture.exists() and not _is_drawn_here(picture):
+            said = f"note: {picture} is another picture and stays; --picture FILE.png draws one"
+            click.echo(said, err=True)
+            picture = None
     if picture is not None and not no_picture:
         _draw(loaded, picture, modes)
     if as_json:
@@ -149,7 +154,6 @@ def show(model: str, picture: Path | None, modes: int, no_picture: bool, as_json
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -157,7 +161,7 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in (*_general(facts), *_modes(facts)):
         table.add_row(name, value)
-    Console(highlight=False, markup=False).print(table)
+    print_table(table)
 
 
 def _general(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -186,17 +190,30 @@ def _modes(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def _is_drawn_here(picture: Path) -> bool:
+    """Whether `_draw` wrote a file: by its mark."""
+    from PIL import Image
+
+    try:
+        with Image.open(picture, formats=["PNG"]) as opened:
+            return opened.info.get("Software") == _MARK
+    except (OSError, ValueError):
+        return False
+
+
 def _draw(model: MorphableModel, out: Path, modes: int) -> None:
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     from ...errors import FacebenchError
     from ...recon.export.sheet import model_sheet
     from ...recon.files.writing import atomic_write
 
-    picture = Image.fromarray(model_sheet(model, modes))
+    picture, facts = Image.fromarray(model_sheet(model, modes)), PngInfo()
+    facts.add_text("Software", _MARK)
     try:
         with atomic_write(out) as draft:
-            picture.save(draft, format="PNG")
+            picture.save(draft, format="PNG", pnginfo=facts)
     except OSError as error:
         raise FacebenchError(
             f"{out}: cannot write the picture ({error.strerror})",

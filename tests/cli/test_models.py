@@ -69,6 +69,12 @@ def test_show_tells_lengths_and_draws_a_face(small: Path, tmp_path: Path) -> Non
     shown = _run("show", small).stdout
     assert "outer eye corners" in shown and "all modes together" in shown
     assert small.with_suffix(".png").is_file()
+    # Its own picture is drawn anew, somebody's own stays.
+    assert "picture: " in _run("show", small).stderr
+    Image.new("RGB", (7, 7)).save(small.with_suffix(".png"))
+    assert "is another picture and stays" in _run("show", small).stderr
+    with Image.open(small.with_suffix(".png")) as theirs:
+        assert theirs.size == (7, 7)
 
 
 def test_show_draws_only_where_it_may(small: Path, tmp_path: Path) -> None:
