@@ -82,8 +82,12 @@ def folder_files(folder: Path) -> Iterator[Stored]:
     """All files under a folder, sorted; hidden ones are passed over."""
     for where, names in walk_folder(folder):
         for path in (where / name for name in names):
+            name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
             if path.is_file():
-                yield single_file(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
+                yield single_file(path, name)
+            elif not path.exists():
+                # A link that leads nowhere, as where a disk is missing: its reader says so.
+                yield Stored(name, str(path), 0, "")
 
 
 def single_file(path: Path, name: str) -> Stored:
@@ -248,16 +252,21 @@ def _check_inputs(inputs: Sequence[Path]) -> None:
     missing = [path for path in inputs if not path.exists()]
     if missing:
         raise FacebenchError(f"{missing[0]}: no such folder, archive or photograph")
-    # By what they lead to: `.` has no name of its own, and a link another one.
-    name, times = Counter(path.resolve().name for path in inputs).most_common(1)[0]
+    name, times = Counter(_place(path).name for path in inputs).most_common(1)[0]
     if times > 1:
         raise FacebenchError(
             f"two of the inputs are called {name}", "rename one, or give the folder above them"
         )
 
 
+def _place(path: Path) -> Path:
+    """An input by its own name; a folder by what it leads to, for `.` has none."""
+    # A file that is a link keeps its name: what it leads to may have no ending, and no labels.
+    return path.resolve() if path.is_dir() else path.absolute()
+
+
 def _find(inputs: Sequence[Path], unreadable: dict[str, RejectedError]) -> Iterator[Photograph]:
-    for path in (item.resolve() for item in inputs):
+    for path in map(_place, inputs):
         files = list(folder_files(path)) if path.is_dir() else [single_file(path, path.name)]
         # Of a single photograph, only what may be its own is looked at: its folder may be huge.
         beside = files if path.is_dir() else list(_siblings(path))

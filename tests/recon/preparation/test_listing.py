@@ -128,6 +128,21 @@ def test_a_single_photograph_finds_its_labels(folder: Path) -> None:
     assert sources(listing) == ["a.jpg"] and listing.photographs[0].landmarks
 
 
+def test_a_link_keeps_its_name_and_labels(folder: Path, tmp_path: Path) -> None:
+    """As stores of data keep files: the name leads to a blob without an ending."""
+    (folder / "a.jpg").rename(tmp_path / "blob")
+    (folder / "a.jpg").symlink_to(tmp_path / "blob")
+    (alone,) = list_photographs([folder / "a.jpg"]).photographs
+    assert alone.source == "a.jpg" and alone.landmarks and alone.file.read() == b"one"
+
+
+def test_a_link_that_leads_nowhere_is_listed(folder: Path) -> None:
+    (folder / "gone.jpg").symlink_to("/nowhere.jpg")
+    (gone,) = (x for x in list_photographs([folder]).photographs if "gone" in x.source)
+    with pytest.raises(OSError, match="No such file"):
+        gone.file.read()
+
+
 def test_labels_are_found_whatever_wrote_their_names(tmp_path: Path) -> None:
     for name in ("Zo\u00eb.jpg", "Zoe\u0308.pts", "b.png", "b.PTS", "b_mask.PNG", "c.jpg"):
         (tmp_path / name).write_bytes(name.encode())
