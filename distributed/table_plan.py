@@ -60,7 +60,12 @@ class Entry:
 
     @property
     def _name(self) -> str:
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.choice.label).strip("-.")
+        # Latin letters alone, as tables that were begun earlier have them; else those there are.
+        plain, own = (
+            re.sub(rf"[^{letters}._-]+", "-", self.choice.label).strip("-.")
+            for letters in ("A-Za-z0-9", r"\w")
+        )
+        return plain or own
 
 
 def entries(
@@ -85,6 +90,9 @@ def entries(
     found = [Entry(choice, out, _recipe(choice, train, recipes)) for choice in choices]
     places = [entry.run for entry in found]
     for place in places:
+        # The table's own files and the folder of its trainings lie there.
+        if place in (out, out / "training") or place.name.startswith("table1."):
+            raise FacebenchError(f"a method would be kept in {place} itself", "give another label")
         if places.count(place) > 1:
             raise FacebenchError(f"two methods would be kept in {place}", "give other labels")
     return tuple(found)

@@ -78,6 +78,8 @@ def test_what_cannot_be_used_is_told_before_anything_runs(data: Path, tmp_path: 
     assert "no method 'our'" in refusal(*out, "--method", "our")
     same = ("--method", "ours as a b", "--method", "mean-face as a-b")
     assert "two methods would be kept in" in refusal(*out, *same)
+    for own in ("training", "--", "table1.md"):
+        assert "would be kept in" in refusal(*out, "--method", f"mean-face as {own}")
     stray = ("--method", "mean-face", "--recipe", "tran=tran")
     assert "a recipe for 'tran'" in refusal(*out, *stray)
     unknown = ("--method", "ours", "--train", tmp_path, "--recipe", "ours=nothing")
