@@ -68,15 +68,15 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
       facebench audit --data people --json
       facebench audit --run runs/ours --out audit
     """
-    from ..recon.files.writing import lock_folder
-    from ..results.audit.folder import write_audit
-
     if not (options["people"] or options["data"] or options["run"]):
         raise click.UsageError("give --people, --data or --run")
     if options["people"] and options["data"]:
         raise click.UsageError("give --people, which makes people, or --data, which has them")
     if options["data"] and len(options["models"]) > 1:
         raise click.UsageError("a set is of one face model: give --data one --model")
+    from ..recon.files.writing import lock_folder
+    from ..results.audit.folder import write_audit
+
     # Before the people are measured: a place that cannot be used costs nobody an hour.
     with lock_folder(out, "audit", ("audit.json",)) if out else nullcontext():
         audit = _audit(as_json, out / "people" if out else None, **options)

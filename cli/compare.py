@@ -89,12 +89,12 @@ def command(
       facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
       facebench compare runs/* --split --format latex --out table.tex
     """
+    if common_region and track:
+        raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")
     from ..results.compare import compare, comparison_text, refuse_groups
     from ..results.tables.published import published_results, read_results
     from ..results.tracking.run import open_runs
 
-    if common_region and track:
-        raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")
     with open_runs(runs) as folders:
         # Only when asked for: they were measured by other protocols.
         literature = published_results() if published else ()

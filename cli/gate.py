@@ -76,14 +76,14 @@ def command(
       facebench gate runs/ours --rules gates.toml --baseline runs/main --junit gate.xml
       facebench gate runs/ours --baseline baseline.json --update-baseline
     """
+    if update_baseline:
+        _update(run, baseline)
+        return
+    if rules is None:
+        raise click.UsageError("give --rules FILE.toml, or --update-baseline")
     from ..results.tracking.run import open_runs
 
     with open_runs([run]) as (folder,):
-        if update_baseline:
-            _update(folder, baseline)
-            return
-        if rules is None:
-            raise click.UsageError("give --rules FILE.toml, or --update-baseline")
         verdict = _verdict(folder, rules, baseline)
     # Before the exit code ends the command: a failing job needs its reports most.
     _keep(verdict, junit, summary)
@@ -125,17 +125,19 @@ def _baseline(place: str, judged: RunFolder) -> Baseline:
         return Baseline.of_run(run)
 
 
-def _update(folder: RunFolder, baseline: str | None) -> None:
-    from ..results.gate.baseline import update_baseline
-    from ..results.tables.basis import refuse_unfinished
-
+def _update(run: str, baseline: str | None) -> None:
     # A run's folder may be a baseline to read, never one to write over.
     if baseline is None or not baseline.endswith(".json"):
         raise click.UsageError("--update-baseline needs --baseline FILE.json")
     if address_of(baseline):
         raise click.UsageError("--update-baseline writes a FILE.json of this machine")
-    refuse_unfinished(folder)
-    kept = update_baseline(folder, Path(baseline))
+    from ..results.gate.baseline import update_baseline
+    from ..results.tables.basis import refuse_unfinished
+    from ..results.tracking.run import open_runs
+
+    with open_runs([run]) as (folder,):
+        refuse_unfinished(folder)
+        kept = update_baseline(folder, Path(baseline))
     subjects = len({name for column in kept.errors_mm.values() for name in column})
     click.echo(f"{baseline}: {count_of(subjects, 'subject')} in {', '.join(kept.errors_mm)}")
 

@@ -207,12 +207,12 @@ def table1(context: click.Context, /, **options: Any) -> None:
 
 def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
     """Everything that can be wrong is told here, before anything long starts."""
+    if options["steps"] and options["budget"]:
+        raise click.UsageError("--steps and --budget both say how long: give one")
     from ..bench.method.registry import method_choices
     from ..distributed.table_plan import entries, ready
     from ..recon.recipes.files import load_any_recipe
 
-    if options["steps"] and options["budget"]:
-        raise click.UsageError("--steps and --budget both say how long: give one")
     request = request_of(options)
     choices = method_choices(options["methods"])
     planned = entries(choices, options["out"], bool(options["train"]), _recipes(options["recipes"]))

@@ -340,14 +340,14 @@ def plan(context: click.Context, /, **options: Any) -> None:
       facebench plan MICC --cores 64 --tracking --exclude published
       facebench plan people --dataset synthetic --method mean-face --json
     """
+    if options["workers"] or options["cluster"]:
+        raise click.UsageError("the sample is done by this process alone; give --cores, --gpus.")
     from threadpoolctl import threadpool_limits
 
     from ..distributed.cost import foretell, measure_sample
     from ..distributed.plan import prepare
     from .doctor import available_cores
 
-    if options["workers"] or options["cluster"]:
-        raise click.UsageError("the sample is done by this process alone; give --cores, --gpus.")
     request = request_of(
         options,
         data=options["data"],

@@ -110,12 +110,12 @@ def micc(
       facebench synth micc --out data --subjects 8 --frames 40 --seed 1
       facebench synth micc --model bfm.npz --out data --scenes cooperative --boxes
     """
+    chosen = _chosen_scenes(scenes)
     from ..bench.synthetic.write import MiccPlan, write_micc
     from ..recon.morphable.load import load_model
     from ._progress import progress_bar
 
     digest = load_model(model).digest
-    chosen = _chosen_scenes(scenes)
     plan = MiccPlan(model, digest, subjects, frames, chosen, boxes, seed)
     with progress_bar("subjects", subjects, quiet=as_json) as advance:
         write_micc(plan, out, workers or _worth(subjects, 2), advance)

@@ -107,12 +107,12 @@ def command(
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
+    if steps and minutes:
+        raise click.UsageError("--steps and --minutes both say how long: give one")
     from ..recon.files.publishing import watching
     from ..recon.recipes.files import load_any_recipe
     from ..recon.training.run import TrainingJob
 
-    if steps and minutes:
-        raise click.UsageError("--steps and --minutes both say how long: give one")
     # Last, so that --steps wins over a --set of the same.
     changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
     chosen = load_any_recipe(recipe, changes)

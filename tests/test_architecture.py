@@ -142,3 +142,16 @@ def test_no_command_module_imports_anything_heavy() -> None:
     names = [path.stem for path in (ROOT / "cli").glob("*.py") if path.stem[0] != "_"]
     loaded = _loaded_after("\n".join(f"import facebench.cli.{name}" for name in names))
     assert not loaded & HEAVY
+
+
+def test_a_wrong_use_is_told_before_anything_is_imported() -> None:
+    late = []
+    for path in sorted((ROOT / "cli").rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        for function in (node for node in nodes if isinstance(node, ast.FunctionDef)):
+            inside = list(ast.walk(function))
+            imports = [n.lineno for n in inside if isinstance(n, ast.Import | ast.ImportFrom)]
+            refusals = [n.lineno for n in inside if getattr(n, "attr", "") == "UsageError"]
+            if imports and refusals and max(refusals) > min(imports):
+                late.append(f"{path.name}: {function.name}")
+    assert late == []

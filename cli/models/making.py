@@ -21,8 +21,20 @@ Command = Callable[..., Any]
 UNITS = ("m", "dm", "cm", "mm", "um")
 _KINDS = ("identity", "expression", "albedo")
 
+
+def _check_ending(context: click.Context, parameter: click.Parameter, out: Path) -> Path:
+    # `numpy.savez` would add the ending by itself, and the next command not find the file.
+    if out.suffix != ".npz":
+        raise click.BadParameter("its name must end in .npz", context, parameter)
+    return out
+
+
 OUT_NPZ = click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The .npz."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    callback=_check_ending,
+    help="The .npz.",
 )
 
 
@@ -76,9 +88,6 @@ def save(
     from ...recon.morphable.load import save_npz
     from ...recon.morphable.measures import padding, with_mode_counts
 
-    # `numpy.savez` would add the ending by itself, and the next command not find the file.
-    if out.suffix != ".npz":
-        raise click.BadParameter("its name must end in .npz", param_hint="--out")
     if transfer:
         if missing := int((model.landmarks < 0).sum()):
             said = f"note: {missing} landmarks are transferred from the embedded face, roughly"
@@ -131,8 +140,6 @@ def human(source: Path | None, seed: int, people: int, out: Path) -> None:
       pip install 'facebench[human]'
       facebench models make human --seed 1 --out others.npz
     """
-    if out.suffix != ".npz":
-        raise click.BadParameter("its name must end in .npz", param_hint="--out")
     from ...recon.files.writing import atomic_write
     from ...recon.morphable.human.files import write_human, write_provenance
     from ...recon.morphable.human.make import make_human
