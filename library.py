@@ -7,17 +7,16 @@ early; PyTorch, pandas and the rest come with the first call that needs them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from .errors import FacebenchError
+from .door import MeshLike, checked_argument, checks_arguments
+from .errors import FacebenchError, error_line
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from .bench.dataset.interface import DatasetCard
@@ -30,37 +29,12 @@ if TYPE_CHECKING:
     from .results.compare.comparison import Comparison
     from .results.run.folder import RunFolder
 
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
 
-_OPTION = re.compile(r"'facebench [^']*'|--([a-z][a-z0-9-]*)")
-"""An option in a sentence; whole commands stay as they are."""
-
-
-def _speaks_of_arguments(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """Let the errors of a function name its arguments where the command would name options."""
-
-    @wraps(function)
-    def called(*given: Arguments.args, **named: Arguments.kwargs) -> Answer:
-        try:
-            return function(*given, **named)
-        except FacebenchError as error:
-            error.message, error.hint = map(_with_arguments, (error.message, error.hint))
-            error.args = (error.message, error.hint)
-            raise
-
-    return called
-
-
-def _with_arguments(text: str) -> str:
-    return _OPTION.sub(lambda one: one[1].replace("-", "_") if one[1] else one[0], text)
-
-
-@_speaks_of_arguments
+@checks_arguments
 def evaluate(
-    prediction: Mesh | Path | str,
-    scan: Mesh | Path | str,
-    protocol: Protocol | str = "micc",
+    prediction: Mesh | MeshLike | Path | str,
+    scan: Mesh | MeshLike | Path | str,
+    protocol: Protocol | Path | str = "micc",
     *,
     prediction_landmarks: Landmarks | NDArray[np.float64] | Path | str | None = None,
     scan_landmarks: Landmarks | NDArray[np.float64] | Path | str | None = None,
@@ -79,7 +53,8 @@ def evaluate(
         ('ok', True)
 
     Args:
-        prediction: or its file: OBJ, PLY, STL, OFF, GLB, or NPZ with `vertices` and `triangles`.
+        prediction: or its file: OBJ, PLY, STL, OFF, GLB, or NPZ with `vertices` and `triangles`;
+            or a mesh of trimesh or Open3D.
         scan: the same.
         protocol: or the name of a preset, or the path of a `.toml` file.
         prediction_landmarks: (68, 3) or (7, 3), or their file; without them the mesh's own, or a
@@ -112,14 +87,14 @@ def evaluate(
     )
 
 
-@_speaks_of_arguments
+@checks_arguments
 def run(
     dataset: str,
     data: Path | str,
     out: Path | str,
     *,
     method: str = "ours",
-    protocol: str = "micc",
+    protocol: Path | str = "micc",
     cluster: bool = False,
     **options: Any,
 ) -> RunFolder:
@@ -161,7 +136,7 @@ def run(
         data=local_path(data),
         dataset=dataset,
         method=method,
-        protocol=protocol,
+        protocol=str(protocol),
         **_request(options),
     )
     place = mirror_path(str(out), writing=True) if is_address(out) else Path(out)
@@ -182,7 +157,7 @@ def run(
     return folder
 
 
-@_speaks_of_arguments
+@checks_arguments
 def compare(*runs: RunFolder | Path | str, all_pairs: bool = False) -> Comparison:
     """Put runs side by side: means with intervals, paired differences with corrected p.
 
@@ -209,14 +184,14 @@ def compare(*runs: RunFolder | Path | str, all_pairs: bool = False) -> Compariso
     return compare_folders(folders, all_pairs=all_pairs)
 
 
-@_speaks_of_arguments
+@checks_arguments
 def reconstruct(
     photograph: Path | str | NDArray[np.uint8],
     *,
     model: MorphableModel | Path | str | None = None,
     method: str | None = None,
     checkpoint: Path | str | None = None,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
     neutral: bool = False,
     detector: str = "best",
     landmarks: str = "best",
@@ -252,6 +227,7 @@ def reconstruct(
         FacebenchError: the photograph, the model or the weights cannot be read or do not fit.
     """
     import numpy as np
+    import torch
 
     from .recon.portraits.reconstructor import FaceCrop, choose_method, make_reconstructor
     from .recon.portraits.sources import read_photograph
@@ -265,6 +241,11 @@ def reconstruct(
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         shape = f"{frame.dtype} of shape {frame.shape}"
         raise FacebenchError(f"photograph is {shape}", "give uint8 RGB of shape (H, W, 3)")
+    device = str(device)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise FacebenchError(f"device '{device}' cannot be used", error_line(error)) from error
     named = str(model) if isinstance(model, (str, Path)) else None
     weights = Path(checkpoint) if checkpoint else None
     choice = choose_method(method, named, weights, landmarks)
@@ -283,19 +264,19 @@ def reconstruct(
     return [make(faces[number]) for number in range(len(faces))]
 
 
-@_speaks_of_arguments
+@checks_arguments
 def write_mesh(mesh: Mesh, path: Path | str) -> Path:
     """Write a mesh in mm as the OBJ, PLY or GLB (in metres, as glTF demands) that its name says.
 
     Raises:
-        FacebenchError: the name ends otherwise.
+        FacebenchError: the name ends otherwise, or the mesh has no vertices or invalid ones.
     """
     from .recon.export.mesh_files import write_mesh as write
 
     return write(mesh, Path(path))[0]
 
 
-@_speaks_of_arguments
+@checks_arguments
 def load_model(name: Path | str = "embedded") -> MorphableModel:
     """Load a face model: its mean, modes, triangles, landmarks and regions.
 
@@ -317,7 +298,7 @@ def load_model(name: Path | str = "embedded") -> MorphableModel:
     return load(str(local_path(name, whole=True) if is_address(name) else name))
 
 
-@_speaks_of_arguments
+@checks_arguments
 def load_run(path: Path | str) -> RunFolder:
     """Open a run folder, of this or an earlier version; from an object store as a copy.
 
@@ -356,6 +337,9 @@ def methods() -> dict[str, MethodCard]:
     return {name: method_card(name) for name in method_names()}
 
 
+_COUNTS = ("limit", "first", "workers")
+
+
 class _Quiet:
     """A listener of a run that shows nothing."""
 
@@ -375,16 +359,17 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     from .recon.files.mirror import local_path
     from .recon.files.stores import is_address
 
-    known = {field.name for field in fields(RunRequest)}
-    for name in options:
-        if name not in known:
-            hint = did_you_mean(name, sorted(known))
-            raise FacebenchError(f"run has no argument '{name}'", hint)
-    values = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
-    if isinstance(checkpoint := values.get("checkpoint"), str):
-        values["checkpoint"] = local_path(checkpoint)
-    if is_address(model := values.get("model")):
-        values["model"] = local_path(str(model), whole=True)
-    if isinstance(values.get("model"), Path):
-        values["model"] = str(values["model"])
+    types = {field.name: str(field.type) for field in fields(RunRequest)}
+    values: dict[str, Any] = {}
+    for name, given in options.items():
+        if name not in types:
+            raise FacebenchError(f"run has no argument '{name}'", did_you_mean(name, sorted(types)))
+        value = tuple(given) if isinstance(given, list) else given
+        if name == "checkpoint" and isinstance(value, str):
+            value = local_path(value)
+        if name == "model" and is_address(value):
+            value = str(local_path(str(value), whole=True))
+        values[name] = checked_argument(name, value, types[name])
+        if name in _COUNTS and value is not None and value < 1:
+            raise FacebenchError(f"{name} is {value}", "give 1 or more, or None for all")
     return values

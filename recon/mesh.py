@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import FacebenchError
+
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
 
@@ -27,6 +29,27 @@ class Mesh:
     triangles: IntArray
     landmarks: IntArray | None = None
     colours: FloatArray | None = None
+
+
+def check_arrays(mesh: Mesh) -> None:
+    """Refuse what NumPy would take for something else: it counts a corner of -1, as padded
+    triangles have it, from the end.
+
+    Raises:
+        FacebenchError: arrays of other shapes, or a triangle of vertices that are not there.
+    """
+    vertices, triangles = np.shape(mesh.vertices), np.asarray(mesh.triangles)
+    if len(vertices) != 2 or vertices[1] != 3 or (triangles.size and triangles.shape[1:] != (3,)):
+        raise FacebenchError(
+            f"a mesh of vertices {vertices} and triangles {triangles.shape}",
+            "expected arrays (V, 3) and (F, 3)",
+        )
+    wrong = (triangles < 0) | (triangles >= vertices[0]) | (triangles % 1 != 0)
+    if wrong.any():
+        raise FacebenchError(
+            f"a triangle has the corner {triangles[wrong][0]:g} of {vertices[0]:,} vertices",
+            "corners count from 0, and padded triangles are to be left out",
+        )
 
 
 def vertex_normals(mesh: Mesh) -> NDArray[np.float64]:

@@ -6,15 +6,23 @@ import doctest
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import open3d
 import pytest
+import trimesh
 
 import facebench
 from facebench import library
+from facebench.bench.meshes.files import load_mesh
+from facebench.bench.protocol.record import read_settings
+from facebench.door import with_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
+COARSE = read_settings("micc", ("points.longest_edge_mm=inf",))
 EXAMPLES = [
     test
     for name, value in vars(library).items()
@@ -56,7 +64,7 @@ def test_importing_it_imports_nothing_else() -> None:
 
 
 def test_errors_speak_of_arguments_and_leave_commands_alone(tmp_path: Path) -> None:
-    assert library._with_arguments("give --scan-unit m, see 'facebench run --help'") == (
+    assert with_arguments("give --scan-unit m, see 'facebench run --help'") == (
         "give scan_unit m, see 'facebench run --help'"
     )
     mesh = facebench.load_model().mesh()
@@ -66,6 +74,79 @@ def test_errors_speak_of_arguments_and_leave_commands_alone(tmp_path: Path) -> N
     assert "--" not in str(caught.value)
     with pytest.raises(facebench.FacebenchError, match="did you mean 'protocol'"):
         facebench.run("pairs", tmp_path, tmp_path / "out", protocl="now")
+
+
+def _of_open3d(mesh: facebench.Mesh) -> open3d.geometry.TriangleMesh:
+    points = open3d.utility.Vector3dVector(np.asarray(mesh.vertices, np.float64))
+    return open3d.geometry.TriangleMesh(points, open3d.utility.Vector3iVector(mesh.triangles))
+
+
+@pytest.mark.parametrize(
+    "of_another_library",
+    [lambda mesh: trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False), _of_open3d],
+    ids=["trimesh", "open3d"],
+)
+def test_a_mesh_of_another_library_is_measured_as_ours(of_another_library: Any) -> None:
+    model = facebench.load_model()
+    mean, someone = model.mesh(), model.mesh(identity=[0.5] * model.identity_basis.shape[2])
+    ours = facebench.evaluate(mean, someone, COARSE).score
+    theirs = facebench.evaluate(*map(of_another_library, (mean, someone)), COARSE).score
+    # Without landmarks the pose begins elsewhere.
+    assert theirs.mean_mm == pytest.approx(ours.mean_mm, abs=1e-3)
+
+
+MESH = facebench.Mesh(np.eye(3), np.array([[0, 1, 2]]))
+PIXELS = np.zeros((8, 8, 3), np.uint8)
+NO_ARGUMENTS: list[tuple[Callable[..., object], tuple[Any, ...], dict[str, Any], str]] = [
+    (facebench.evaluate, (None, MESH), {}, "prediction is of the type NoneType: expected Mesh or"),
+    (facebench.evaluate, (MESH, ""), {}, "scan is an empty name"),
+    (facebench.evaluate, (MESH, np.eye(3)), {}, "scan is of the type ndarray: .* makes a mesh"),
+    (facebench.evaluate, (trimesh.PointCloud(np.eye(3)), MESH), {}, "PointCloud without faces"),
+    (facebench.evaluate, (MESH, MESH, 3), {}, "protocol is of the type int"),
+    (facebench.evaluate, (MESH, MESH), {"scan_landmarks": 5}, "scan_landmarks is of the type int"),
+    (facebench.run, ("micc", None, "out"), {}, "data is of the type NoneType"),
+    (facebench.run, ("micc", ".", "out"), {"scenes": "indoor"}, "scenes is .* expected tuple"),
+    (facebench.run, ("micc", ".", "out"), {"limit": 0}, "limit is 0: give 1 or more"),
+    (facebench.compare, (["a", "b"],), {}, "runs is of the type list"),
+    (facebench.load_run, (None,), {}, "path is of the type NoneType"),
+    (facebench.load_model, (3,), {}, "name is of the type int"),
+    (facebench.reconstruct, ([b"face.jpg"],), {}, "photograph is of the type list"),
+    (facebench.reconstruct, (PIXELS,), {"model": 3}, "model is of the type int"),
+    (facebench.reconstruct, (PIXELS,), {"device": "gpu"}, "device 'gpu' cannot be used"),
+    (facebench.write_mesh, ([MESH], "face.obj"), {}, "mesh is of the type list"),
+    (facebench.write_mesh, (MESH, None), {}, "path is of the type NoneType"),
+]
+
+
+@pytest.mark.parametrize(("function", "given", "named", "message"), NO_ARGUMENTS)
+def test_a_wrong_argument_is_named(
+    function: Callable[..., object], given: tuple[Any, ...], named: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(facebench.FacebenchError, match=message):
+        function(*given, **named)
+
+
+@pytest.mark.parametrize("ending", ["obj", "ply", "glb"])
+def test_what_is_no_mesh_is_not_written(ending: str, tmp_path: Path) -> None:
+    path, none = tmp_path / f"face.{ending}", np.empty((0, 3), int)
+    for mesh, message in (
+        (facebench.Mesh(np.empty((0, 3)), none), "has no vertices"),
+        (facebench.Mesh(np.diag([np.nan, 1, 1]), MESH.triangles), "1 vertex is NaN or infinite"),
+        (facebench.Mesh(MESH.vertices, MESH.triangles + 1), "the corner 3 of 3 vertices"),
+        (facebench.Mesh(np.eye(3), MESH.triangles, colours=none), "colours are"),
+    ):
+        with pytest.raises(facebench.FacebenchError, match=message):
+            facebench.write_mesh(mesh, path)
+        assert not path.exists()
+    facebench.write_mesh(facebench.Mesh(np.eye(3).tolist(), [[0, 1, 2]]), path)
+    assert load_mesh(path).triangles.tolist() == [[0, 1, 2]]
+
+
+def test_glb_has_no_points_alone(tmp_path: Path) -> None:
+    cloud = facebench.Mesh(np.eye(3), np.empty((0, 3), int))
+    with pytest.raises(facebench.FacebenchError, match="points without triangles: write them as"):
+        facebench.write_mesh(cloud, tmp_path / "cloud.glb")
+    assert len(load_mesh(facebench.write_mesh(cloud, tmp_path / "cloud.ply"), True).vertices) == 3
 
 
 def test_a_photograph_must_be_one(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ...errors import FacebenchError, count_of
-from ...recon.mesh import Mesh
+from ...recon.mesh import Mesh, check_arrays
 from ..surface.triangles import double_areas, lengths, triangle_areas
-from .clean import COPY_MM, are_valid, check_arrays, clean_mesh, first_copies, first_of_equals
+from .clean import COPY_MM, are_valid, clean_mesh, first_copies, first_of_equals
 from .files import MAX_VERTICES, load_mesh
 from .units import (
     ANY_UNIT,

@@ -13,8 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ...errors import FacebenchError, count_of
-from ...recon.mesh import Mesh
+from ...errors import count_of
+from ...recon.mesh import Mesh, check_arrays
 from ..surface.triangles import Float64Array, IndexArray, lexicographic_order, triangle_areas
 
 COPY_MM = 1e-4
@@ -40,23 +40,6 @@ def are_valid(vertices: Float64Array) -> NDArray[np.bool_]:
     """Which (V,) of vertices (V, 3) have coordinates to compute with."""
     # An enormous coordinate is no more of use than an infinite one; not a number compares false.
     return np.asarray((np.abs(vertices) < _ENORMOUS).all(axis=1))
-
-
-def check_arrays(mesh: Mesh) -> None:
-    """Refuse what NumPy would take for something else: it counts a corner of -1, as padded
-    triangles have it, from the end."""
-    vertices, triangles = np.shape(mesh.vertices), np.asarray(mesh.triangles)
-    if len(vertices) != 2 or vertices[1] != 3 or (triangles.size and triangles.shape[1:] != (3,)):
-        raise FacebenchError(
-            f"a mesh of vertices {vertices} and triangles {triangles.shape}",
-            "expected arrays (V, 3) and (F, 3)",
-        )
-    wrong = (triangles < 0) | (triangles >= vertices[0]) | (triangles % 1 != 0)
-    if wrong.any():
-        raise FacebenchError(
-            f"a triangle has the corner {triangles[wrong][0]:g} of {vertices[0]:,} vertices",
-            "corners count from 0, and padded triangles are to be left out",
-        )
 
 
 def clean_mesh(mesh: Mesh, copies_mm: float | None = None) -> tuple[Mesh, str]:

@@ -24,7 +24,7 @@ _JSON, _HEADER, _CHUNK = b"JSON", 12, 8
 _MOST_TEXT = 2**24
 _NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_TRIANGLES, _STRIP, _FAN = _SURFACES = 4, 5, 6
 
 _NO_SHAPE = re.compile(r"_(materials?|texture|lights?|xmp|audio|animation)(_|$)")
 """Extensions that may be required and say nothing of the shape, by what they are called after."""
@@ -113,6 +113,10 @@ class GlbFile:
                 mirrored = np.linalg.det(transform[:3, :3]) < 0
                 triangles.append((corners[:, ::-1] if mirrored else corners) + count)
                 count += len(own)
+        meshes = self._document.get("meshes", ())
+        modes = {part.get("mode", _TRIANGLES) for mesh in meshes for part in mesh["primitives"]}
+        if modes and not modes & set(_SURFACES):
+            raise ValueError("it holds points or lines and no triangles")
         return np.concatenate(vertices), np.concatenate(triangles)
 
 
@@ -229,7 +233,7 @@ class _Reader:
         self, part: Table, weights: Sequence[float]
     ) -> tuple[Float64Array, Index] | None:
         mode = part.get("mode", _TRIANGLES)
-        if mode not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in part["attributes"]:
+        if mode not in _SURFACES or "POSITION" not in part["attributes"]:
             return None  # points and lines have no surface
         vertices = self._numbers(part["attributes"]["POSITION"])
         for weight, target in zip(weights, part.get("targets", ()), strict=False):

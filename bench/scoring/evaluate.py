@@ -68,7 +68,7 @@ class Evaluation:
 def evaluate(
     prediction: Mesh | Path | str,
     scan: Mesh | Path | str,
-    protocol: Protocol | str = "micc",
+    protocol: Protocol | Path | str = "micc",
     *,
     prediction_landmarks: Landmarks | Float64Array | Path | str | None = None,
     scan_landmarks: Landmarks | Float64Array | Path | str | None = None,
@@ -108,7 +108,7 @@ def evaluate(
         EvaluationError: when both sides could be read but not measured.
         FacebenchError: when a file, a unit, landmarks or the protocol cannot be used.
     """
-    chosen = read_settings(protocol) if isinstance(protocol, str) else protocol
+    chosen = protocol if isinstance(protocol, Protocol) else read_settings(str(protocol))
     own = prediction_unit or ("mm" if scan_unit == ANY_UNIT else None)
     unit = own or (ANY_UNIT if chosen.takes_any_unit else "mm")
     face, left_out = _prediction(prediction, prediction_landmarks, unit)
@@ -172,8 +172,9 @@ def _target(
     name = _name(mesh, "scan")
     raw = mesh if isinstance(mesh, Mesh) else load_mesh(Path(mesh), points=True)
     cleaned, removed = clean_mesh(raw)
-    if len(raw.triangles) and not len(cleaned.triangles):
-        raise FacebenchError(f"{name}: no triangles with finite corners", "is this a face?")
+    if not len(cleaned.vertices):
+        found = "triangles with finite corners" if len(raw.triangles) else "finite vertices"
+        raise FacebenchError(f"{name}: no {found}", "is this a face?")
     check_unit(cleaned, name, unit, "--scan-unit")
     known = _read_landmarks(landmarks)
     factor = unit_in_mm(unit)

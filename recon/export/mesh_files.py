@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...errors import FacebenchError
+from ...errors import FacebenchError, count_of
 from ..files.writing import atomic_write
-from ..mesh import Mesh, vertex_normals
+from ..mesh import Mesh, check_arrays, vertex_normals
 
 if TYPE_CHECKING:
     # Its module imports PyTorch, without which meshes can be written.
@@ -42,15 +43,34 @@ def write_mesh(mesh: Mesh, path: Path, texture: Texture | None = None) -> tuple[
         Every file written.
 
     Raises:
-        FacebenchError: the ending is none of them.
+        FacebenchError: the ending is none of them, or the mesh is not one to look at.
     """
     ending = path.suffix.lstrip(".").lower()
     if ending not in WRITERS:
         raise FacebenchError(f"{path}: no mesh format '{ending}'", f"known: {', '.join(WRITERS)}")
+    mesh = _checked_mesh(mesh, path)
+    if ending == "glb" and not len(mesh.triangles):
+        raise FacebenchError(f"{path}: points without triangles", "write them as PLY or OBJ")
     if texture is not None and ending in TEXTURED_WRITERS:
         return TEXTURED_WRITERS[ending](mesh, path, texture)
     WRITERS[ending](mesh, path)
     return (path,)
+
+
+def _checked_mesh(mesh: Mesh, path: Path) -> Mesh:
+    """The mesh with arrays, refused where other programs would show nothing or something else."""
+    check_arrays(mesh)
+    vertices = np.asarray(mesh.vertices)
+    if not len(vertices):
+        raise FacebenchError(f"{path}: the mesh has no vertices", "nothing is written")
+    if invalid := int((~np.isfinite(vertices).all(axis=1)).sum()):
+        found = count_of(invalid, "vertex is", "vertices are")
+        raise FacebenchError(f"{path}: {found} NaN or infinite", "what made the mesh has failed")
+    colours = None if mesh.colours is None else np.asarray(mesh.colours)
+    if colours is not None and (colours.shape != vertices.shape or colours.dtype.kind != "f"):
+        found = f"colours are {colours.shape} {colours.dtype}"
+        raise FacebenchError(f"{path}: {found}", "give RGB (V, 3) of floats in [0, 1]")
+    return replace(mesh, vertices=vertices, triangles=np.asarray(mesh.triangles), colours=colours)
 
 
 def write_obj(mesh: Mesh, path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hostile_input.crafted import CRAFTED
 
 from facebench.bench.meshes.files import load_mesh
 from facebench.errors import FacebenchError
+from facebench.recon.export.mesh_files import glb_bytes
+from facebench.recon.mesh import Mesh
 
 SAID = {
     "accessor without data": "an accessor of 1000000000 entries in 0 bytes",
@@ -45,3 +48,13 @@ def test_many_groups_are_one_mesh_in_the_order_of_the_file(tmp_path: Path) -> No
     mesh = load_mesh(path)
     assert mesh.vertices.tolist() == [[0, 0, 0], [90, 0, 0], [0, 90, 0], [7, 7, 7]]
     assert len(mesh.triangles) == 2000
+
+
+def test_lines_alone_are_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "face.glb"
+    surface = glb_bytes(Mesh(np.eye(3), np.array([[0, 1, 2]])))
+    path.write_bytes(surface.replace(b'"material":0', b'"mode":1    '))
+    with pytest.raises(FacebenchError, match="it holds points or lines and no triangles"):
+        load_mesh(path)
+    path.write_bytes(surface)
+    assert len(load_mesh(path).triangles) == 1
