@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import FacebenchError
 from ...processes import worker_processes
 from ...recon.face.crop import write_boxes
-from ...recon.files.text import begun_with
+from ...recon.files.text import hold_to_plan
 from ...recon.files.writing import atomic_write, lock_folder
 from ...recon.mesh import Mesh
 from ...recon.morphable.load import load_model
@@ -94,7 +93,11 @@ def write_micc(plan: MiccPlan, folder: Path, workers: int, done: Callable[[int],
 
 
 def _write_missing(plan: MiccPlan, folder: Path, workers: int, done: Callable[[int], None]) -> None:
-    _claim(plan, folder)
+    truth = truth_folder(folder)
+    # The model by digest and not by path; as JSON has it, which knows no tuples.
+    settings = json.loads(json.dumps(asdict(plan)))
+    del settings["model"]
+    hold_to_plan(truth / "plan.json", settings, folder, truth)
     numbers = range(1, plan.subjects + 1)
     missing = [number for number in numbers if not _truth_path(folder, number).exists()]
     done(plan.subjects - len(missing))
@@ -114,20 +117,6 @@ def _each(plan: MiccPlan, folder: Path, numbers: list[int], workers: int) -> Ite
         for job in as_completed(jobs):
             job.result()
             yield
-
-
-def _claim(plan: MiccPlan, folder: Path) -> None:
-    """Note the plan beside the set, or check that it is the same."""
-    note = truth_folder(folder) / "plan.json"
-    ours = json.loads(json.dumps(asdict(plan)))
-    del ours["model"]
-    theirs = begun_with(note, ours)
-    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
-        key = differing[0]
-        raise FacebenchError(
-            f"{folder} holds a set of another {key} ({theirs.get(key)}, not {ours[key]})",
-            f"give another --out, or remove it and {note.parent}",
-        )
 
 
 def subject_name(number: int) -> str:

@@ -167,22 +167,33 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def begun_with(note: Path, plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The plan that a folder's work was begun with, in its `plan.json`: this one, now, if in none.
+def hold_to_plan(note: Path, plan: Mapping[str, Any], *folders: Path) -> None:
+    """Note the plan that work in folders is begun with, or check that it is the one it had.
+
+    Args:
+        note: the `plan.json`.
+        plan: what decides the result, as values that JSON keeps.
+        *folders: of the work, for the message; its own first.
 
     Raises:
-        FacebenchError: it cannot be read or written.
+        FacebenchError: the work was begun with another plan, or the note cannot be read.
     """
     if not note.exists():
         write_json(note, plan)
-        return plan
+        return
     try:
         theirs: Any = read_json(note)
     except (OSError, ValueError) as error:
         raise FacebenchError(f"{note} cannot be read ({error})", _ANOTHER_OUT) from error
     if not isinstance(theirs, dict):
         raise FacebenchError(f"{note} holds no plan", _ANOTHER_OUT)
-    return theirs
+    # Both sides' keys: a setting that only one version knows is a difference, too.
+    for key in sorted(plan.keys() | theirs.keys()):
+        if theirs.get(key) != plan.get(key):
+            raise FacebenchError(
+                f"{folders[0]} was begun with {key} {theirs.get(key)}, not {plan.get(key)}",
+                f"give another --out, or remove {' and '.join(map(str, folders))}",
+            )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ...errors import FacebenchError
 from ..files.tables import read_table, write_table
-from ..files.text import begun_with, read_json, write_json
+from ..files.text import hold_to_plan, read_json, write_json
 from ..files.writing import atomic_write
 from .listing import Photograph
 from .patch import Framed
@@ -89,15 +89,7 @@ class WorkFolder:
         Raises:
             FacebenchError: the folder holds work under another plan.
         """
-        theirs = begun_with(self.folder / "plan.json", plan)
-        # Both sides' keys: a setting that only one version knows is a difference, too.
-        for key in sorted(plan.keys() | theirs.keys()):
-            if theirs.get(key) != plan.get(key):
-                raise FacebenchError(
-                    f"{self.folder.parent} was begun with {key} {theirs.get(key)}, "
-                    f"not {plan.get(key)}",
-                    "give another --out, or remove that folder",
-                )
+        hold_to_plan(self.folder / "plan.json", plan, self.folder.parent)
 
     def write(self, part: Part) -> None:
         """Keep the rows of a chunk."""

@@ -19,9 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import FacebenchError
 from ...processes import worker_processes
-from ..files.text import begun_with
+from ..files.text import hold_to_plan
 from ..files.writing import atomic_write, lock_folder
 from ..morphable.load import load_model
 from .appearance import MASK_ORDER
@@ -103,7 +102,9 @@ def write_faces(
 def _write_missing(
     plan: FacesPlan, folder: Path, workers: int, done: Callable[[int], None]
 ) -> list[Path]:
-    _claim(folder, plan)
+    # The model by digest and not by path: a moved file is the same model.
+    settings = {key: value for key, value in asdict(plan).items() if key != "model"}
+    hold_to_plan(folder / "plan.json", settings, folder)
     total = plan.n_shards
     paths = [folder / f"faces-{shard:05d}-of-{total:05d}.parquet" for shard in range(total)]
     missing = [shard for shard, path in enumerate(paths) if not path.exists()]
@@ -117,19 +118,6 @@ def _write_missing(
 def _faces_of(plan: FacesPlan, shard: int) -> range:
     start = shard * FACES_PER_SHARD
     return range(start, min(start + FACES_PER_SHARD, plan.n_faces))
-
-
-def _claim(folder: Path, plan: FacesPlan) -> None:
-    """Note the plan in the folder, or check that it is the same."""
-    # The model by digest and not by path: a moved file is the same model.
-    ours = {key: value for key, value in asdict(plan).items() if key != "model"}
-    theirs = begun_with(folder / "plan.json", ours)
-    if differing := [key for key in ours if theirs.get(key) != ours[key]]:
-        key = differing[0]
-        raise FacebenchError(
-            f"{folder} holds faces of another {key} ({theirs.get(key)}, not {ours[key]})",
-            "give another --out, or remove that folder",
-        )
 
 
 def _write(plan: FacesPlan, path: Path, rows: Iterator[list[dict[str, object]]]) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ....errors import FacebenchError
 from ...face.coefficients import CoefficientSizes
 from ...files.tables import write_table
-from ...files.text import begun_with
+from ...files.text import hold_to_plan
 from ...files.writing import atomic_write
 from ...fitting.fitter import Fit, Fitter
 from ...losses.multilevel import class_weights
@@ -66,7 +66,9 @@ class Labelling:
         shards = FaceShards(data, limit)
         # Before the folder is claimed: a refused job must leave none of its marks.
         shards.check_model(_model(model))
-        _claim(folder, {"photographs": shards.ids_digest(), "face model": _model(model).digest})
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = {"photographs": shards.ids_digest(), "face model": _model(model).digest}
+        hold_to_plan(folder / "plan.json", plan, folder)
         return cls(data, model, folder, len(shards))
 
     def pieces(self) -> list[int]:
@@ -171,18 +173,6 @@ def fit_weights(fit: Fit, image_size: int) -> NDArray[np.float64]:
     weight = 1.0 / np.maximum(np.nan_to_num(off, nan=np.inf), LEAST_RESIDUAL) ** 2
     # A fit that has not converged says nothing of the person, however small its residual.
     return np.where(usable, weight, 0.0)
-
-
-def _claim(folder: Path, plan: dict[str, str]) -> None:
-    """Note what is fitted in the folder of the fits, or check that it is the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Only a first command writes it: those that follow are held to what it says.
-    theirs = begun_with(folder / "plan.json", plan)
-    if differing := [name for name in plan if theirs.get(name) != plan[name]]:
-        raise FacebenchError(
-            f"{folder} holds faces fitted with other {' and '.join(differing)}",
-            "give another --out",
-        )
 
 
 def _fit_rows(

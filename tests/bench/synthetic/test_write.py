@@ -179,7 +179,7 @@ def test_finished_subjects_are_kept_and_unfinished_ones_made_again(
 
 
 def test_another_plan_is_refused(plan: MiccPlan, data: Path) -> None:
-    with pytest.raises(FacebenchError, match="another seed"):
+    with pytest.raises(FacebenchError, match="was begun with seed"):
         write_micc(replace(plan, seed=6), data, 1, _ignore)
 
 

@@ -73,7 +73,7 @@ def test_finished_shards_are_kept(
 
 def test_another_plan_is_refused(plan: FacesPlan, tmp_path: Path) -> None:
     write_faces(replace(plan, subjects=1), tmp_path, 1, _ignore)
-    with pytest.raises(FacebenchError, match="another subjects"):
+    with pytest.raises(FacebenchError, match="was begun with subjects"):
         write_faces(plan, tmp_path, 1, _ignore)
 
 

@@ -76,5 +76,5 @@ def test_other_photographs_are_not_taken_for_these(faces: Path, labelling: Label
     model = str(faces.parent / "model.npz")
     again = Labelling.claim(faces, model, labelling.folder, None)
     assert again == labelling
-    with pytest.raises(FacebenchError, match="fitted with other photographs"):
+    with pytest.raises(FacebenchError, match="was begun with photographs"):
         Labelling.claim(faces, model, labelling.folder, 4)
