@@ -119,7 +119,7 @@ def command(
         click.echo(text, nl=False)
     else:
         # A file is no terminal: without the codes that make the lowest error bold.
-        _keep(out, click.unstyle(text))
+        _write(out, click.unstyle(text))
 
 
 def _track(comparison: Comparison) -> None:
@@ -131,7 +131,7 @@ def _track(comparison: Comparison) -> None:
         click.echo(f"MLflow run {run_id}: look with 'facebench ui'", err=True)
 
 
-def _keep(out: Path, text: str) -> None:
+def _write(out: Path, text: str) -> None:
     from ..errors import FacebenchError
     from ..recon.files.text import write_text
 

@@ -140,7 +140,7 @@ def _evaluate_pair(
             # With --json every answer is an object, a refusal as well; else `main` prints the line.
             if not (as_json or isinstance(error, EvaluationError)):
                 raise
-            _tell(error, chosen, prediction, scan, as_json)
+            _print_failure(error, chosen, prediction, scan, as_json)
             wrong_input = not isinstance(error, EvaluationError)
             raise click.exceptions.Exit(WRONG_INPUT if wrong_input else NOT_EVALUATED) from error
         if out:
@@ -167,7 +167,7 @@ def _arguments(
     return {**units, **landmarks}
 
 
-def _tell(
+def _print_failure(
     error: FacebenchError, protocol: Protocol, prediction: Path, scan: Path, as_json: bool
 ) -> None:
     from ..bench.scoring.evaluate import failed_evaluation

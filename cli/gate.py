@@ -86,7 +86,7 @@ def command(
     with open_runs([run]) as (folder,):
         verdict = _verdict(folder, rules, baseline)
     # Before the exit code ends the command: a failing job needs its reports most.
-    _keep(verdict, junit, summary)
+    _write_reports(verdict, junit, summary)
     _show(verdict, as_json)
     if verdict.exit_code:
         raise click.exceptions.Exit(verdict.exit_code)
@@ -142,7 +142,7 @@ def _update(run: str, baseline: str | None) -> None:
     click.echo(f"{baseline}: {count_of(subjects, 'subject')} in {', '.join(kept.errors_mm)}")
 
 
-def _keep(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
+def _write_reports(verdict: Verdict, junit: Path | None, summary: Path | None) -> None:
     from ..recon.files.text import write_text
     from ..results.gate.verdict import verdict_junit, verdict_markdown
 

@@ -250,13 +250,13 @@ def _room(options: dict[str, Any], steps: int) -> tuple[int, int | None]:
     if most <= 1:
         return most, workers
     from ..distributed.cluster import is_connected
-    from ..distributed.frames import one_each
+    from ..distributed.frames import one_actor_each
 
     if not is_connected():
         return most, workers
     # A stream leaves half of the processors to its readers: together they must ask for no more
     # than one alone would, or each would wait for what the others hold.
-    all_workers = one_each()
+    all_workers = one_actor_each()
     most = min(most, all_workers)
     return most, max(1, min(workers or all_workers, all_workers) // most)
 

@@ -344,7 +344,7 @@ def plan(context: click.Context, /, **options: Any) -> None:
         raise click.UsageError("the sample is done by this process alone; give --cores, --gpus.")
     from threadpoolctl import threadpool_limits
 
-    from ..distributed.cost import foretell, measure_sample
+    from ..distributed.cost import forecast, measure_sample
     from ..distributed.plan import prepare
     from .doctor import available_cores
 
@@ -359,14 +359,14 @@ def plan(context: click.Context, /, **options: Any) -> None:
     # As workers compute: one thread each.
     with threadpool_limits(1):
         sample = measure_sample(benchmark, options["seconds"])
-    foretold = foretell(benchmark, sample, cores, options["gpus"])
+    foretold = forecast(benchmark, sample, cores, options["gpus"])
     if options["as_json"]:
         print_json(foretold)
     else:
-        print_table(facts_table(_forecast(foretold)))
+        print_table(facts_table(_forecast_table(foretold)))
 
 
-def _forecast(foretold: dict[str, Any]) -> list[tuple[str, ...]]:
+def _forecast_table(foretold: dict[str, Any]) -> list[tuple[str, ...]]:
     stages, error = foretold["stages"], foretold["error"]
     sampled = foretold["sampled"]
     rows = f"{count_of(foretold['items'], 'item')}, {count_of(foretold['chunks'], 'chunk')}"

@@ -72,7 +72,7 @@ def faces(
     digest = load_model(model).digest
     plan = FacesPlan(model, digest, subjects, frames, image_size, seed)
     with progress_bar("faces", plan.n_faces, quiet=as_json) as advance:
-        paths = write_faces(plan, out, workers or _worth(plan.n_faces, 200), advance)
+        paths = write_faces(plan, out, workers or _default_workers(plan.n_faces, 200), advance)
     _report(as_json, out, {"faces": plan.n_faces, "shards": [path.name for path in paths]})
 
 
@@ -118,7 +118,7 @@ def micc(
     digest = load_model(model).digest
     plan = MiccPlan(model, digest, subjects, frames, chosen, boxes, seed)
     with progress_bar("subjects", subjects, quiet=as_json) as advance:
-        write_micc(plan, out, workers or _worth(subjects, 2), advance)
+        write_micc(plan, out, workers or _default_workers(subjects, 2), advance)
     # As planned, not as made now: after an interruption most were there already.
     clips = subjects * len(chosen)
     _report(as_json, out, {"subjects": subjects, "videos": clips, "frames": clips * frames})
@@ -139,7 +139,7 @@ def _chosen_scenes(text: str) -> tuple[str, ...]:
     return tuple(scene for scene in known if scene in names)
 
 
-def _worth(items: int, per_worker: int) -> int:
+def _default_workers(items: int, per_worker: int) -> int:
     """Processes that pay for their start: one for every `per_worker` items, at most one a CPU."""
     import os
 

@@ -93,7 +93,7 @@ def ray_connection(cluster: bool) -> Iterator[None]:
         yield
         return
     _connect(cluster)
-    with _last_words():
+    with _message_on_sudden_end():
         try:
             yield
         finally:
@@ -222,14 +222,14 @@ def _watched_parts(others: Container[int]) -> Iterator[None]:
 
     find, wait = services.get_node, node.wait_for_persisted_port
 
-    def find_patiently(*where: str) -> object:
+    def find_until_ended(*where: str) -> object:
         return _ask_until_ended(lambda: find(*where), "raylet", others)
 
-    def wait_patiently(*what: str, timeout_ms: int) -> object:
+    def wait_until_ended(*what: str, timeout_ms: int) -> object:
         limit = min(_LOOK_MS, timeout_ms)
         return _ask_until_ended(lambda: wait(*what, timeout_ms=limit), "gcs_server", others)
 
-    services.get_node, node.wait_for_persisted_port = find_patiently, wait_patiently
+    services.get_node, node.wait_for_persisted_port = find_until_ended, wait_until_ended
     try:
         yield
     finally:
@@ -324,7 +324,7 @@ def _check_answers(address: str) -> None:
 
 
 @contextmanager
-def _last_words() -> Iterator[None]:
+def _message_on_sudden_end() -> Iterator[None]:
     """Ray ends a process whose head or node is gone from within, where no `except` sees it."""
     # Isolated and without site packages, it starts in a hundredth of a second.
     command = [sys.executable, "-I", "-S", "-c", _TELLER, LAST_WORDS]

@@ -93,7 +93,7 @@ def _sample_clips(
 ) -> None:
     method, end = benchmark.method, time.perf_counter() + seconds
     assert not isinstance(method, HoldsMeshes)
-    clips = list(_spread(benchmark.clips))
+    clips = list(_van_der_corput(benchmark.clips))
     # Once for nothing: what only a process's first chunk costs is no part of the others.
     for clip in clips[:1]:
         _sample_chunk(clip, job, method, folder, Sample())
@@ -169,7 +169,7 @@ def _sample_items(benchmark: Benchmark, folder: RunFolder, sample: Sample, secon
     frames = not isinstance(benchmark.method, HoldsMeshes)
     reason = "there is none"
     faces = _faces(sample.meshes or [benchmark.mean_face])
-    for group in _spread(item_jobs(benchmark.dataset.items)):
+    for group in _van_der_corput(item_jobs(benchmark.dataset.items)):
         job = predictions(group, benchmark, folder.ledger)
         # Without vectors: a frame's own error, where the protocol wants it, costs as much as one.
         job = [(item, next(faces)) for item in group] if frames else job
@@ -199,7 +199,7 @@ def _faces(meshes: Sequence[Mesh]) -> Iterator[Prediction]:
 Thing = TypeVar("Thing")
 
 
-def _spread(things: Sequence[Thing]) -> Iterator[Thing]:
+def _van_der_corput(things: Sequence[Thing]) -> Iterator[Thing]:
     """All of them, any first few of them from all over the sequence (van der Corput)."""
     width = max(1, (len(things) - 1).bit_length())
     order = (int(f"{number:0{width}b}"[::-1], 2) for number in range(1 << width))
@@ -210,7 +210,7 @@ def _bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def foretell(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dict[str, Any]:
+def forecast(benchmark: Benchmark, sample: Sample, cores: int, gpus: int) -> dict[str, Any]:
     """What the whole set costs, by what a sample of it cost.
 
     Args:

@@ -29,7 +29,7 @@ READER_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that reads, decodes and crops."""
 
 
-def one_each() -> int:
+def one_actor_each() -> int:
     """As many actors as there are GPUs, or processors where there is none."""
     return max(1, int(total("GPU") or total("CPU")))
 
@@ -51,7 +51,7 @@ def stream_needs(workers: int) -> Needs:
     return Needs(workers * actor["num_cpus"] + READER_CPUS, actor.get("num_gpus", 0.0))
 
 
-def stream_quietly(context: ray.data.DataContext, block_bytes: int = 1) -> None:
+def set_streaming(context: ray.data.DataContext, block_bytes: int = 1) -> None:
     """A block a row, or for some bytes; a lost one no end of the others, and nothing printed."""
     context.target_max_block_size = block_bytes
     # A block that is lost with its worker is read by the next command; the stream goes on.
@@ -186,11 +186,11 @@ def one_thread() -> Iterator[None]:
 
 
 def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
-    workers = job.workers or one_each()
+    workers = job.workers or one_actor_each()
     # Not `range`: Ray reads it in tasks of a whole processor, which a node of one cannot spare.
     numbers = [{"id": number} for number in range(len(tasks))]
     blocks = ray.data.from_items(numbers, override_num_blocks=len(tasks))
-    stream_quietly(blocks.context, bytes_of_block(workers, job.crop_size))
+    set_streaming(blocks.context, bytes_of_block(workers, job.crop_size))
     faces = blocks.flat_map(
         _crop, fn_args=[tuple(tasks), job], num_cpus=READER_CPUS, **one_thread_each()
     )

@@ -160,7 +160,7 @@ def _clock() -> float:
 
 def judge_node(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Finding]:
     """What is wrong with a node beside the machine that asks, or that it is sound."""
-    wrong = [*_judge(name, report, mine)]
+    wrong = [*_differences(name, report, mine)]
     yield from wrong
     if not wrong:
         said = f"{report.cores} cores, {report.memory_gb:.1f} GB free, "
@@ -168,7 +168,7 @@ def judge_node(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Find
         yield success(name, said)
 
 
-def _judge(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Finding]:
+def _differences(name: str, report: NodeReport, mine: NodeReport) -> Iterator[Finding]:
     others = {
         package: (theirs, mine.versions[package])
         for package, theirs in report.versions.items()

@@ -63,13 +63,13 @@ class _Watchdog(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(min(_POLL_SECONDS, self._seconds / 4)):
-            failure = self._hopeless()
+            failure = self._reason_to_give_up()
             if failure and not self.over.is_set():
                 self.failure = failure
                 signal.pthread_kill(self._waiting, SIGNAL)
                 return
 
-    def _hopeless(self) -> FacebenchError | None:
+    def _reason_to_give_up(self) -> FacebenchError | None:
         """Why nothing will come; None while something may."""
         # By what the cluster has, not by time alone: a slow job on a sound cluster may take hours.
         has, now = Needs(total("CPU"), total("GPU")), time.monotonic()
@@ -101,7 +101,7 @@ def _nodes_without_workers(over: threading.Event) -> list[str]:
     pin = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     # Without a processor, all of which may be at work for hours: a worker is all that it needs.
-    ask = ray.remote(num_cpus=0, max_retries=0)(_nothing)
+    ask = ray.remote(num_cpus=0, max_retries=0)(_do_nothing)
     tried = [
         ask.options(scheduling_strategy=pin(node["NodeID"], soft=False)).remote() for node in nodes
     ]
@@ -109,16 +109,16 @@ def _nodes_without_workers(over: threading.Event) -> list[str]:
     # In short turns: Ray may be ended once nobody waits for it any more, and not under this thread.
     while late and time.monotonic() < until and not over.is_set():
         _, late = ray.wait(tried, num_returns=len(tried), timeout=_POLL_SECONDS / 2)
-    if late or not all(map(_crashed, tried)):
+    if late or not all(map(_has_crashed, tried)):
         return []
     return [node["NodeManagerAddress"] for node in nodes]
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """What every worker can do."""
 
 
-def _crashed(task: ray.ObjectRef[None]) -> bool:
+def _has_crashed(task: ray.ObjectRef[None]) -> bool:
     try:
         ray.get(task)
     except ray.exceptions.RayError as error:

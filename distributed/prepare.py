@@ -34,12 +34,12 @@ from .cluster import one_thread_each, ray_connection, total
 from .frames import (
     READER_CPUS,
     actor_resources,
-    one_each,
+    one_actor_each,
     one_thread,
     raise_fault,
     refusal,
+    set_streaming,
     stream_needs,
-    stream_quietly,
 )
 from .nodes import expected_code
 from .patience import cluster_timeout
@@ -136,14 +136,14 @@ def _prepare(
     needing = replace(job, networks=needed)
     few = not cluster and job.workers is None and len(todo) <= FEW_PHOTOGRAPHS
     if few or not todo:
-        _keep(label_here(todo, needing), work, advance)
+        _keep_parts(label_here(todo, needing), work, advance)
     else:
         with ray_connection(cluster):
-            _keep(label_photographs(todo, needing), work, advance)
+            _keep_parts(label_photographs(todo, needing), work, advance)
     return _assemble(job, work, prepared)
 
 
-def _keep(parts: Iterator[Part], work: WorkFolder, advance: Callable[[Part], None]) -> None:
+def _keep_parts(parts: Iterator[Part], work: WorkFolder, advance: Callable[[Part], None]) -> None:
     for part in parts:
         work.write(part)
         publish(work.folder)
@@ -172,11 +172,11 @@ def label_photographs(photographs: Sequence[Photograph], job: PreparationJob) ->
         FacebenchError: a node holds other code than this process.
     """
     code = expected_code()
-    workers = job.workers or one_each()
+    workers = job.workers or one_actor_each()
     device = "cuda" if total("GPU") else "cpu"
     rows = [{"photographs": chunk} for chunk in chunks(photographs)]
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    stream_quietly(blocks.context)
+    set_streaming(blocks.context)
     found = blocks.map(
         _Finder,
         fn_constructor_args=[job.settings, job.networks.detector, code],

@@ -117,7 +117,7 @@ class Behind(Generic[Work]):
     def _run(self) -> None:
         ended = False
         while not ended:
-            some, ended = self._waiting()
+            some, ended = self._take_waiting()
             # After a failure the queue is only emptied, or `put` would wait for ever.
             if some and self._failure is None:
                 try:
@@ -125,7 +125,7 @@ class Behind(Generic[Work]):
                 except BaseException as error:
                     self._failure = error
 
-    def _waiting(self) -> tuple[list[Work], bool]:
+    def _take_waiting(self) -> tuple[list[Work], bool]:
         """What there is, at least one thing or the end; and whether it is the end."""
         some: list[Work] = []
         one = self._queue.get()

@@ -83,7 +83,7 @@ def train(
             use_gpu=total("GPU") >= least,
             resources_per_worker={"CPU": max(1, job.threads)},
         )
-        _fit(job, _work, scaling)
+        _fit(job, _train_in_group, scaling)
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def _local_work(listen: Listener) -> Any:
     return work
 
 
-def _work(config: dict[str, Any]) -> tuple[str, str] | None:
+def _train_in_group(config: dict[str, Any]) -> tuple[str, str] | None:
     """The training function of one of several workers; why it ended before its end, if it did.
 
     A divergence or other code comes to all workers at once. It is no error for Ray, which would

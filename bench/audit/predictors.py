@@ -214,7 +214,7 @@ def _part(mesh: Mesh, kept: NDArray[np.bool_]) -> Handed:
     return part, np.asarray(origin, np.int64), number >= 0
 
 
-def _near(points: Float64Array, vertices: Float64Array, reach_mm: float) -> Float64Array:
+def _fade(points: Float64Array, vertices: Float64Array, reach_mm: float) -> Float64Array:
     """(V, 1) from 1 at the points to 0 far away from them, as a Gaussian of that deviation."""
     distance, _ = cKDTree(points).query(vertices)
     return np.asarray(np.exp(-0.5 * (distance / reach_mm) ** 2)[:, None])
@@ -241,14 +241,14 @@ def _bump(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     skin = cheek if len(cheek) else np.arange(len(person.vertices))
     nearest = skin[cKDTree(person.vertices[skin]).query(middle)[1]]
     normal = vertex_normals(person.vertices, model.triangles.astype(np.int64))[nearest]
-    return np.asarray(3.0 * _near(person.vertices[nearest][None], person.vertices, 12.0) * normal)
+    return np.asarray(3.0 * _fade(person.vertices[nearest][None], person.vertices, 12.0) * normal)
 
 
 def _shift(
     part: Sequence[int], shift_mm: Sequence[float], model: MorphableModel, person: AuditedPerson
 ) -> Float64Array:
     """The skin about some landmarks (iBUG, from 0) shifted by (3,) mm."""
-    fade = _near(person.landmarks[list(part)], person.vertices, _LOCAL_REACH_MM)
+    fade = _fade(person.landmarks[list(part)], person.vertices, _LOCAL_REACH_MM)
     return fade * np.asarray(shift_mm, np.float64)
 
 
@@ -258,7 +258,7 @@ def _apart(model: MorphableModel, person: AuditedPerson) -> Float64Array:
     right, left = (person.landmarks[list(eye)] for eye in (_EYES[:6], _EYES[6:]))
     aside = np.array([2.0, 0.0, 0.0])
     reach = 0.7 * _LOCAL_REACH_MM
-    fades = [_near(eye, person.vertices, reach) for eye in (left, right)]
+    fades = [_fade(eye, person.vertices, reach) for eye in (left, right)]
     return np.asarray((fades[0] - fades[1]) * aside)
 
 

@@ -97,13 +97,13 @@ class _Subject:
             scene=scene,
             clip=self._clips[scene],
             scans=self._scans,
-            reason=self._against(item_id),
-            scan_reason="" if self._scans else self._against(self.subject),
+            reason=self._problems_of(item_id),
+            scan_reason="" if self._scans else self._problems_of(self.subject),
             # The scene's own face goes before one that stands for all scenes of the subject.
             names=(item_id, f"{self.subject}/{VIDEO_OF_SCENE[scene]}", self.subject),
         )
 
-    def _against(self, where: str) -> str:
+    def _problems_of(self, where: str) -> str:
         clips = {f"{self.subject}/{scene}" for scene in VIDEO_OF_SCENE}
         about = (
             problem.reason if problem.where == where else f"{problem.where}: {problem.reason}"
@@ -120,29 +120,29 @@ class _Subject:
     def _clip(self, scene: str, videos: Sequence[Path]) -> Clip | None:
         named = [path for path in videos if path.stem.lower() == VIDEO_OF_SCENE[scene]]
         found = [path for path in named if path.suffix.lower() in VIDEO_SUFFIXES]
-        path = self._only(found, "video", scene)
+        path = self._single_file(found, "video", scene)
         if path is None:
             return None
-        return Clip(f"{self.subject}/{scene}", path, _beside(path, [BOXES_SUFFIX], videos))
+        return Clip(f"{self.subject}/{scene}", path, _file_beside(path, [BOXES_SUFFIX], videos))
 
     def _scan(self, name: str, model: Path | None) -> Scan | None:
         folder = _child(model, name)
         if folder is None:
             return None
         objs = [p for p in _files(_child(folder, "obj")) if p.suffix.lower() == ".obj"]
-        path = self._only(objs, "OBJ file", name)
+        path = self._single_file(objs, "OBJ file", name)
         if path is None:
             return None
         # Here: a folder that is no such set is refused before SciPy is imported.
         from ..landmarks import LABEL_SUFFIXES, LANDMARK_SUFFIXES
 
         files = _files(path.parent)
-        label = _beside(path, LABEL_SUFFIXES, files)
+        label = _file_beside(path, LABEL_SUFFIXES, files)
         # `STEM.landmarks.txt`, `.npy` or `.pp`: protocols that start from landmarks need them.
-        landmarks = _beside(path, [f".landmarks{end}" for end in LANDMARK_SUFFIXES], files)
+        landmarks = _file_beside(path, [f".landmarks{end}" for end in LANDMARK_SUFFIXES], files)
         return Scan(self.subject, name, path, label, landmarks)
 
-    def _only(self, found: Sequence[Path], kind: str, where: str) -> Path | None:
+    def _single_file(self, found: Sequence[Path], kind: str, where: str) -> Path | None:
         """The one file that was found; none, several or an empty one is a problem."""
         if not found:
             self._problem(f"no {kind}", where)
@@ -190,7 +190,7 @@ def _is_subject(path: Path) -> bool:
     return path.is_dir() and _SUBJECT.fullmatch(path.name.lower()) is not None
 
 
-def _beside(path: Path, suffixes: Sequence[str], files: Sequence[Path]) -> Path | None:
+def _file_beside(path: Path, suffixes: Sequence[str], files: Sequence[Path]) -> Path | None:
     """The first of some files that is called as a path is, with one of these suffixes."""
     wanted = [path.stem.lower() + suffix for suffix in suffixes]
     return next((other for other in files if other.name.lower() in wanted), None)

@@ -59,16 +59,16 @@ def with_predictions(listing: Listing, root: Path, names: Sequence[str]) -> List
     found += [Item(name, name, scan_reason="no scan of it", names=(name,)) for name in lonely]
     met = set(scan_of.values())
     rest = (one for name, one in items.items() if name not in met)
-    return replace(listing, items=(*found, *rest), problems=(*listing.problems, *_told(scan_of)))
+    problems = (*listing.problems, *_folder_problems(scan_of))
+    return replace(listing, items=(*found, *rest), problems=problems)
 
 
-def _told(scan_of: Mapping[str, str]) -> Iterator[Problem]:
+def _folder_problems(scan_of: Mapping[str, str]) -> Iterator[Problem]:
     """That the folders of some pairs differ: they may be two people's."""
     apart = [
         f"{name} on {scan}"
         for name, scan in scan_of.items()
-        if "/" in name and "/" in scan
-        if _in_words(str(PurePosixPath(name).parent)) != _in_words(str(PurePosixPath(scan).parent))
+        if "/" in name and "/" in scan and _folder(name) != _folder(scan)
     ]
     if apart:
         yield Problem("pairs", f"of other folders, paired by the file's name: {some(apart, 3)}")
@@ -90,7 +90,7 @@ def _item(name: str, files: Sequence[Path]) -> Item:
 def _counterparts(ours: Sequence[str], theirs: Sequence[str]) -> Mapping[str, str]:
     """The scan's name of each prediction's; predictions without one are left out."""
     same = {name: name for name in ours if name in set(theirs)}
-    for key in (_loose, _in_words):
+    for key in (_loose, _without_gaps):
         left = [name for name in ours if name not in same]
         free = [name for name in theirs if name not in set(same.values())]
         same |= _paired_by({n: key(n) for n in left}, {n: key(n) for n in free})
@@ -113,11 +113,11 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
     """`NAME` of each `NAME/face` that has its folder to itself."""
     folder_of = {name: PurePosixPath(name).parent for name in names if "/" in name}
     held = Counter(folder_of.values())
-    return {name: _in_words(str(at)) for name, at in folder_of.items() if held[at] == 1}
+    return {name: _without_gaps(str(at)) for name, at in folder_of.items() if held[at] == 1}
 
 
 def _paths(names: Sequence[str]) -> dict[str, str]:
-    return {name: _in_words(name) for name in names}
+    return {name: _without_gaps(name) for name in names}
 
 
 def _stems(names: Sequence[str]) -> dict[str, str]:
@@ -128,6 +128,10 @@ def _loose(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold().strip()
 
 
-def _in_words(name: str) -> str:
+def _folder(name: str) -> str:
+    return _without_gaps(str(PurePosixPath(name).parent))
+
+
+def _without_gaps(name: str) -> str:
     """Also without the lines and blanks between words."""
     return _loose(name).replace("_", "-").replace(" ", "-")

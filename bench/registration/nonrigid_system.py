@@ -176,7 +176,7 @@ class System:
         sides, noise, normals = self._constraints(displacement)
         terms = [(side.rows, *side.forms(noise)) for side in sides]
         if self.normals is not None:
-            turned = self._turned(*self.normals, sides[0], displacement, normals)
+            turned = self._normal_constraints(*self.normals, sides[0], displacement, normals)
             terms.append((sides[0].rows, *turned))
         matrix, right_hand_side = self._equations(terms)
         # A face has some 250 nodes, and both sides couple most of them: dense is twice as fast.
@@ -221,7 +221,7 @@ class System:
         matrix += self.fixed[0]
         return matrix, right_hand_side + self.fixed[1]
 
-    def _turned(
+    def _normal_constraints(
         self,
         scan: NormalField,
         own: NormalField,

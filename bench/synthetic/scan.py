@@ -109,15 +109,15 @@ def _dropouts(
 ) -> NDArray[np.bool_]:
     """Where the scanner sees nothing: nostrils, parts of the brows, a few patches elsewhere."""
     nostrils = (landmarks[[31, 35]] + landmarks[33]) / 2 - [0, 1.5, 0]
-    missed = _near(points, nostrils, np.full(2, 3.2))
-    brows = _near(points, landmarks[17:27], np.full(10, 5.0))
+    missed = _within_radii(points, nostrils, np.full(2, 3.2))
+    brows = _within_radii(points, landmarks[17:27], np.full(10, 5.0))
     missed |= brows & (generator.random(len(points)) < 0.3)
     reach = np.linalg.norm(points - landmarks[30], axis=1)
     places = points[generator.choice(np.flatnonzero((reach > 45) & (reach < 130)), 6)]
-    return np.asarray(missed | _near(points, places, generator.uniform(1.5, 5, 6)))
+    return np.asarray(missed | _within_radii(points, places, generator.uniform(1.5, 5, 6)))
 
 
-def _near(points: Points, centres: Points, radii: Points) -> NDArray[np.bool_]:
+def _within_radii(points: Points, centres: Points, radii: Points) -> NDArray[np.bool_]:
     distance = np.linalg.norm(points[:, None] - centres, axis=2)
     return np.asarray((distance < radii).any(axis=1))
 

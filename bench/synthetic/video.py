@@ -51,9 +51,9 @@ def random_motion(
         Angles (N, 3), pitch, yaw, roll in radians; shift (N, 2) of the face's middle from the
         picture's, in widths of the face, y up; factor (N,) on the face's width; expression (N, K).
     """
-    angles = _wander(generator, n_frames, 3) * np.radians(style.degrees)
-    shift = _wander(generator, n_frames, 2) * style.shift
-    size = 1 + _wander(generator, n_frames, 1)[:, 0] * style.size
+    angles = _random_tracks(generator, n_frames, 3) * np.radians(style.degrees)
+    shift = _random_tracks(generator, n_frames, 2) * style.shift
+    size = 1 + _random_tracks(generator, n_frames, 1)[:, 0] * style.size
     leaving = _episode(generator, n_frames, style.away)[:, None]
     if generator.random() < 0.5:
         angles = angles + leaving * [0.0, np.copysign(1.2, generator.normal()), 0.0]
@@ -62,7 +62,7 @@ def random_motion(
     return angles, shift, size, _expressions(generator, model, style, n_frames)
 
 
-def _wander(generator: np.random.Generator, n_frames: int, size: int) -> Track:
+def _random_tracks(generator: np.random.Generator, n_frames: int, size: int) -> Track:
     """Tracks (N, size) within [-1, 1] that come close to both ends in every cycle."""
     cycle = min(n_frames, _LONGEST_CYCLE)
     time = np.arange(n_frames)[:, None] / cycle * (2 * np.pi)
@@ -86,7 +86,7 @@ def _expressions(
 ) -> Track:
     """Neutral most of the time, now and then one of two expressions, with blinks."""
     targets = np.stack([random_expression(generator, model) for _ in range(2)])
-    strength = np.clip(_wander(generator, n_frames, 2), 0, 1) ** 2 * style.expression
+    strength = np.clip(_random_tracks(generator, n_frames, 2), 0, 1) ** 2 * style.expression
     shut = _blinks(generator, n_frames)[:, None] * _shut_eyes(model)
     mixed = (strength @ targets).astype(np.float32)
     return np.stack([bounded_expression(model, one) for one in mixed]) + shut

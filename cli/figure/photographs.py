@@ -339,7 +339,7 @@ def consistency(
     # In the order of the photographs, each person once; a set would have none.
     names = list(dict.fromkeys(one.subject for one in found))
     _shared.write_beside(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
-    _say(spreads, as_json)
+    _print_spreads(spreads, as_json)
 
 
 def _photographs(
@@ -387,7 +387,7 @@ def _draw(
     _shared.write(sheet, out, width, dpi)
 
 
-def _say(spreads: Sequence[Spread], as_json: bool) -> None:
+def _print_spreads(spreads: Sequence[Spread], as_json: bool) -> None:
     from ...results.figures.consistency import spread_table, spread_values
 
     if as_json:

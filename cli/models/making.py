@@ -237,7 +237,7 @@ def fit(
     if as_json:
         print_json(fit_values(fitted, loaded, str(scan)))
     else:
-        _tell(fitted, written)
+        _print_fit(fitted, written)
     # A note and no error: the numbers of such a fit are stated, and may be good enough.
     if not fitted.converged:
         click.echo(f"note: after {fitted.steps} steps the face still moved", err=True)
@@ -293,7 +293,7 @@ def _summary(model: MorphableModel) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _tell(fitted: ModelFit, written: tuple[Path, ...]) -> None:
+def _print_fit(fitted: ModelFit, written: tuple[Path, ...]) -> None:
     from ...results.figures.errors import residuals
 
     found = residuals(fitted.scan_errors)

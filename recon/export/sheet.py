@@ -99,7 +99,7 @@ def model_sheet(model: MorphableModel, modes: int = MODES_SHOWN) -> Picture:
     return grid(rows)
 
 
-def _lit(face: FaceRenderer, faces: Coefficients) -> list[Picture]:
+def _shaded_pictures(face: FaceRenderer, faces: Coefficients) -> list[Picture]:
     paper = torch.full((len(faces.pose), 3, *face.image_size), _BACKGROUND)
     return shrink(draw_overlay(face, faces, paper))
 
@@ -117,7 +117,7 @@ def _mean_row(face: FaceRenderer, mean: Coefficients) -> list[Picture]:
     turned[:, 1] = torch.tensor([math.radians(yaw) for yaw in _YAWS])
     faces = replace(_repeat(mean, len(_YAWS)), pose=turned)
     captions = [f"mean, yaw {yaw:+.0f}°" for yaw in _YAWS]
-    pictures = [*_lit(face, faces), *shrink(draw_shape(face, faces, _BACKGROUND))]
+    pictures = [*_shaded_pictures(face, faces), *shrink(draw_shape(face, faces, _BACKGROUND))]
     return [with_caption(p, c) for p, c in zip(pictures, captions * 2, strict=True)]
 
 
@@ -138,7 +138,7 @@ def _mode_rows(
                 with_caption(
                     picture, caption.format(strength, names[i] if names else f"{kind} {i}")
                 )
-                for i, picture in zip(modes, _lit(face, faces), strict=True)
+                for i, picture in zip(modes, _shaded_pictures(face, faces), strict=True)
             ]
         )
     return rows

@@ -133,7 +133,7 @@ def _check_order(face: Points, name: str) -> None:
             "the others",
             "correct it, or leave the file out",
         )
-    own, *others = (_likeness(points) for points in _five_of(face))
+    own, *others = (_template_correlation(points) for points in _five_of(face))
     if own < _LEAST_LIKENESS or own < _LIKE < max(others):
         raise FacebenchError(
             f"{name}: its points are not in the order of a face",
@@ -154,7 +154,7 @@ def _five_of(face: Points) -> Iterator[Points]:
         yield face[[1, 2, 0, 3, 4]]
 
 
-def _likeness(five: Points) -> float:
+def _template_correlation(five: Points) -> float:
     """How well five points agree with `TEMPLATE` but for a similarity, from 0 to 1."""
     # In the plane a similarity is a complex factor and an offset: this is a correlation.
     own, to = (np.asarray(points) @ [1.0, 1j] for points in (five, TEMPLATE))

@@ -309,10 +309,10 @@ def _has_hole(picture: NDArray[np.generic]) -> bool:
     """
     planes = np.moveaxis(np.atleast_3d(picture), 2, 0)[:3]
     # Windows' bitmaps are written from below.
-    return any(_breaks_off(rows) for plane in planes for rows in (plane, plane[::-1]))
+    return any(_is_cut_short(rows) for plane in planes for rows in (plane, plane[::-1]))
 
 
-def _breaks_off(plane: NDArray[np.generic]) -> bool:
+def _is_cut_short(plane: NDArray[np.generic]) -> bool:
     filled = np.asarray(plane.any(axis=1))
     # The rows after which there are so many without anything.
     last = filled[1:-_HOLE_ROWS].copy()

@@ -187,12 +187,12 @@ def read_object(path: Path, facts: Facts) -> bytes:
 
     store, key = place_of(path)
     options: Any = {"if_match": facts["e_tag"]} if facts["e_tag"] else {}
-    with _changes_told(path):
+    with _changes_as_message(path):
         return ask(path, lambda: bytes(obstore.get(store, key, options=options).bytes()))
 
 
 @contextmanager
-def _changes_told(path: Path) -> Iterator[None]:
+def _changes_as_message(path: Path) -> Iterator[None]:
     """An object that is not the same any more becomes a line."""
     from obstore.exceptions import PreconditionError
 
@@ -261,7 +261,7 @@ class _Ranged(io.RawIOBase):
         # Of one state only: the halves of two videos would be decoded without a word.
         options: Any = {"range": (self._at, end), "if_match": self._facts["e_tag"]}
         try:
-            with _changes_told(self._path):
+            with _changes_as_message(self._path):
                 content = ask(
                     self._path, lambda: bytes(obstore.get(store, key, options=options).bytes())
                 )

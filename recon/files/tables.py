@@ -39,7 +39,7 @@ _AGAIN = "it is damaged or of another kind; make it again"
 
 
 @contextmanager
-def _whole(path: Path, ending: str) -> Iterator[None]:
+def _damage_as_message(path: Path, ending: str) -> Iterator[None]:
     """Whatever a library raises of a file becomes a message: as many kinds as there are fields."""
     try:
         yield
@@ -64,7 +64,7 @@ def read_npz_arrays(
         FacebenchError: it is no whole `.npz` file, holds pickles, or is larger.
     """
     arrays = {}
-    with _whole(path, ".npz"), zipfile.ZipFile(path) as archive:
+    with _damage_as_message(path, ".npz"), zipfile.ZipFile(path) as archive:
         members = _members(archive, path, names)
         if sum(member.file_size for member in members.values()) > most:
             raise FacebenchError(f"{path}: arrays of more than {most / 2**20:g} MiB")
@@ -81,7 +81,7 @@ def npz_shape(path: Path, name: str) -> tuple[int, ...]:
         FacebenchError: it is no whole `.npz` file.
     """
     shape: tuple[int, ...] = ()
-    with _whole(path, ".npz"), zipfile.ZipFile(path) as archive:
+    with _damage_as_message(path, ".npz"), zipfile.ZipFile(path) as archive:
         for member in _members(archive, path, [name]).values():
             with archive.open(member) as file:
                 shape = _header(file)[0]
@@ -94,7 +94,7 @@ def read_npy_array(path: Path, most: int = MOST_BYTES) -> NDArray[Any]:
     Raises:
         FacebenchError: it is no whole `.npy` file, holds pickles, or is larger.
     """
-    with _whole(path, ".npy"), path.open("rb") as file:
+    with _damage_as_message(path, ".npy"), path.open("rb") as file:
         size = path.stat().st_size
         if size > most:
             raise FacebenchError(f"{path}: more than {most / 2**20:g} MiB")

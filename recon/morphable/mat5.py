@@ -98,7 +98,7 @@ def read_mat(path: Path, names: Sequence[str], fetch: str) -> dict[str, NDArray[
     try:
         return {name: present[name].values(path) for name in names}
     except (OSError, DamagedMatError) as error:
-        raise _damage(path, error, fetch) from error
+        raise _damage_error(path, error, fetch) from error
 
 
 def _read_variables(path: Path, fetch: str) -> dict[str, Variable]:
@@ -106,7 +106,7 @@ def _read_variables(path: Path, fetch: str) -> dict[str, Variable]:
     try:
         return {item.name: item for item in variables(path)}
     except (OSError, DamagedMatError) as error:
-        raise _damage(path, error, fetch) from error
+        raise _damage_error(path, error, fetch) from error
 
 
 def _looks_like(present: Sequence[str], fetch: str) -> str:
@@ -116,7 +116,7 @@ def _looks_like(present: Sequence[str], fetch: str) -> str:
     return f"it holds {', '.join(present[:5]) or 'nothing'}; {fetch}"
 
 
-def _damage(path: Path, error: Exception, fetch: str) -> FacebenchError:
+def _damage_error(path: Path, error: Exception, fetch: str) -> FacebenchError:
     return FacebenchError(f"{path}: truncated or damaged ({error})", f"copy it again; {fetch}")
 
 

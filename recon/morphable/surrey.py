@@ -152,7 +152,7 @@ class EosArchive:
         """A float32 matrix: rows, columns, entries column by column."""
         rows, columns = (int(n) for n in self._take(np.int32, 2))
         if rows < 0 or columns < 0:
-            raise self._broken(f"a matrix of {rows} × {columns}")
+            raise self._damage_error(f"a matrix of {rows} × {columns}")
         # Eigen writes column by column, NumPy reads row by row: hence the transpose.
         return self._take(np.float32, rows * columns).reshape(columns, rows).T
 
@@ -168,7 +168,7 @@ class EosArchive:
         """A text with its length."""
         length = self.u64()
         if length > _LONGEST_NAME:
-            raise self._broken(f"a name of {length} letters")
+            raise self._damage_error(f"a name of {length} letters")
         return self._take(np.uint8, length).tobytes().decode(errors="replace")
 
     def end(self) -> None:
@@ -176,18 +176,18 @@ class EosArchive:
         # Bytes left over mean that an earlier length was misread, even if all numbers looked sound.
         rest = len(self._content) - self._offset
         if rest:
-            raise self._broken(f"{rest} bytes after its end")
+            raise self._damage_error(f"{rest} bytes after its end")
 
     def _take(self, kind: type[Number], count: int) -> NDArray[Number]:
         stored = np.dtype(kind).newbyteorder("<")
         # Checked before anything is reserved: a damaged length may ask for all memory there is.
         if stored.itemsize * count > len(self._content) - self._offset:
-            raise self._broken(f"{count} numbers do not fit after byte {self._offset}")
+            raise self._damage_error(f"{count} numbers do not fit after byte {self._offset}")
         values = np.frombuffer(self._content, stored, count, self._offset)
         self._offset += values.nbytes
         return values.astype(kind)
 
-    def _broken(self, what: str) -> FacebenchError:
+    def _damage_error(self, what: str) -> FacebenchError:
         return FacebenchError(
             f"{self._path}: truncated or no eos archive ({what})", f"copy it again; {self._fetch}"
         )

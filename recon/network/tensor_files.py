@@ -354,7 +354,7 @@ def _names_problem(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> st
     missing = [name for name in own if name not in given]
     unknown = [name for name in given if name not in own]
     told = [
-        f"{len(names)} {verb} ({_some(names)})"
+        f"{len(names)} {verb} ({_first_names(names)})"
         for names, verb in ((missing, "tensors missing"), (unknown, "tensors too many"))
         if names
     ]
@@ -371,7 +371,7 @@ def _shapes_problem(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
     return f"{name} is {found}, expected {expected}{more}"
 
 
-def _some(names: Iterable[str]) -> str:
+def _first_names(names: Iterable[str]) -> str:
     listed = list(names)
     dots = ", …" if len(listed) > _SHOWN else ""
     return ", ".join(listed[:_SHOWN]) + dots

@@ -166,7 +166,7 @@ def find_faces(
         frame = decode_photograph(content)
         found = _faces(photograph, frame, detector)
         turn = orientation_of(content) if photograph.landmarks else 1
-        if turn != 1 and _lie([box for _, box, _ in found], turn, frame, detector):
+        if turn != 1 and _are_unturned([box for _, box, _ in found], turn, frame, detector):
             raise RejectedError(Reason.SIDECAR, _LIES)
         mask = _mask(photograph, frame, settings.mask_order)
         # After the mask: a photograph whose label file is unusable has no face that could be kept.
@@ -213,7 +213,9 @@ def _check_same_picture(boxes: Sequence[Box], frame: Pixels) -> None:
         raise RejectedError(Reason.SIDECAR, error.message) from error
 
 
-def _lie(boxes: Sequence[Box], turn: int, frame: Pixels, detector: ManyFacesDetector) -> bool:
+def _are_unturned(
+    boxes: Sequence[Box], turn: int, frame: Pixels, detector: ManyFacesDetector
+) -> bool:
     """Whether labels are of the picture before it is turned: on a face only once they are, too.
 
     Programs differ in whether they turn a picture first. A face beside them alone says nothing: of

@@ -121,7 +121,7 @@ def label_faces(
     pairs = [(item, candidate) for item in photographs for candidate in item.candidates]
     found = _landmarks([candidate for _, candidate in pairs], finder)
     fates = [
-        _judge(candidate, points, settings)
+        _frame_or_reject(candidate, points, settings)
         for (_, candidate), points in zip(pairs, found, strict=True)
     ]
     # After the checks: the parser is the dearest step, and most faces that fail never need it.
@@ -152,7 +152,7 @@ def _landmarks(candidates: Sequence[Patch], finder: LandmarkDetector | None) -> 
     ]
 
 
-def _judge(patch: Patch, points: Points | None, settings: PreparationSettings) -> Fate:
+def _frame_or_reject(patch: Patch, points: Points | None, settings: PreparationSettings) -> Fate:
     """The framed face, or why it is not good enough."""
     if points is None:
         return RejectedError(Reason.NO_LANDMARKS, "no landmarks file and no landmark network")

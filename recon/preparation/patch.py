@@ -67,7 +67,7 @@ class Patch:
 
     def points_inside(self, points: Points) -> Points:
         """Points (..., 2) of the photograph as points of the patch; integers are centres."""
-        return _into(self.window, points, len(self.pixels))
+        return _to_crop(self.window, points, len(self.pixels))
 
     def points_outside(self, points: Points) -> Points:
         """Points (..., 2) of the patch as points of the photograph; integers are centres."""
@@ -181,14 +181,14 @@ def frame_face(patch: Patch, landmarks: Points, size: int) -> Framed:
         mask = np.where(shown, _cut_classes(patch.mask, window, size), 0).astype(np.uint8)
     return Framed(
         crop_square(patch.pixels, inside, size),
-        _into(window, landmarks, size),
+        _to_crop(window, landmarks, size),
         mask,
         shown,
         landmark_box(patch.points_outside(landmarks)),
     )
 
 
-def _into(window: Window, points: Points, size: int) -> Points:
+def _to_crop(window: Window, points: Points, size: int) -> Points:
     corner = np.array([window.left, window.top], dtype=np.float32)
     # Integers are pixel centres: half a pixel goes on before the scale, and off after it.
     inside: Points = (points + np.float32(0.5) - corner) * np.float32(size / window.side)

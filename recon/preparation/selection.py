@@ -159,7 +159,7 @@ def duplicates_of(hashes: Hashes, radius: int) -> dict[int, int]:
         keepers = [other for other in neighbours[face] if other not in gone]
         if keepers:
             gone[face] = min(keepers)
-    return {face: _keeper(face, gone) for face in gone}
+    return {face: _final_keeper(face, gone) for face in gone}
 
 
 def distance(a: int, b: int) -> int:
@@ -167,7 +167,7 @@ def distance(a: int, b: int) -> int:
     return (a ^ b).bit_count()
 
 
-def _keeper(face: int, gone: dict[int, int]) -> int:
+def _final_keeper(face: int, gone: dict[int, int]) -> int:
     """An equal hash may itself have gone for a near one."""
     keeper = gone[face]
     return gone.get(keeper, keeper)
@@ -254,12 +254,12 @@ def _near_duplicates(
     best = sorted(faces, key=lambda face: (-index[face]["face_px"], -index[face]["sharpness"]))
     hashes = np.array([index[face]["hash"] for face in best], dtype=np.uint64)
     return {
-        best[gone]: _near(index[best[gone]], index[best[keeper]])
+        best[gone]: _near_duplicate_reason(index[best[gone]], index[best[keeper]])
         for gone, keeper in duplicates_of(hashes, radius).items()
     }
 
 
-def _near(gone: Row, keeper: Row) -> dict[str, str]:
+def _near_duplicate_reason(gone: Row, keeper: Row) -> dict[str, str]:
     bits = distance(gone["hash"], keeper["hash"])
     detail = f"{bits} of 64 bits from {keeper['source']}#{keeper['face']}"
     return {"reason": str(Reason.NEAR_DUPLICATE), "detail": detail}

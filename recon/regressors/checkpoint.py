@@ -199,7 +199,7 @@ def _of_the_build(
         # The others are put together from parts of their own files.
         return build_fitting(build, weights) if type(recipe) is Recipe else build()
     except (ValueError, KeyError, IndexError, RuntimeError, TypeError) as error:
-        raise _unfit(path) from error
+        raise _misfit_error(path) from error
 
 
 def starting_weights(path: Path, recipe: RegressorRecipe, model: MorphableModel) -> Weights:
@@ -232,10 +232,10 @@ def restore(learner: nn.Module, weights: Mapping[str, torch.Tensor], path: Path)
         # Strict: names too many or too few are another network's.
         learner.load_state_dict(dict(weights))
     except RuntimeError as error:
-        raise _unfit(path) from error
+        raise _misfit_error(path) from error
 
 
-def _unfit(path: Path) -> FacebenchError:
+def _misfit_error(path: Path) -> FacebenchError:
     return FacebenchError(
         f"checkpoint {path}: its weights do not fit its own recipe", "train it again"
     )

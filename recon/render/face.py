@@ -199,16 +199,16 @@ def draw_panels(
     drawn = _render(face, vertices, lit)
     shape = _draw(face, vertices, _lit_grey(face, found), background)
     albedo = _draw(face, vertices, face.decoder.albedo(found.albedo), background)
-    return _over(drawn, photographs), shape, albedo
+    return _composite(drawn, photographs), shape, albedo
 
 
 @torch.no_grad()
 def draw_overlay(face: FaceRenderer, found: Coefficients, photographs: Tensor) -> Tensor:
     """The lit faces over their photographs, (B, 3, H, W)."""
-    return _over(_render(face, *face.shaded(found)), photographs)
+    return _composite(_render(face, *face.shaded(found)), photographs)
 
 
-def _over(rendering: Rendering, photographs: Tensor) -> Tensor:
+def _composite(rendering: Rendering, photographs: Tensor) -> Tensor:
     # The face's image holds a black background already weighed in.
     return rendering.image + rendering.background_weight.unsqueeze(1) * photographs
 

@@ -244,7 +244,7 @@ class Windows:
         # order only its ends move it, by their shares.
         scale = distance.sign().mul_(gradient).mul_(2.0)
         scale = one_lowest(squared_distance).mul_(scale)
-        return _spread(scale * to_x, share), _spread(scale * to_y, share)
+        return _gradient_at_corners(scale * to_x, share), _gradient_at_corners(scale * to_y, share)
 
     def barycentric_gradient(
         self, clipped: Tensor, gradient: Tensor, clipping: Clipping
@@ -312,7 +312,7 @@ def one_lowest(rows: Tensor) -> Tensor:
     return chosen
 
 
-def _spread(on_nearest: Tensor, share: Tensor) -> Tensor:
+def _gradient_at_corners(on_nearest: Tensor, share: Tensor) -> Tensor:
     """From a gradient at the sides' nearest points to the corners, summed over the windows."""
     total, at_end = on_nearest.sum((1, 2)), (on_nearest * share).sum((1, 2))
     return to_corners(total - at_end, at_end)

@@ -37,7 +37,7 @@ from .occluders import occlude, random_occluders
 from .photograph import (
     FloatImage,
     cast_shadow,
-    handed_on,
+    degrade,
     random_background,
     random_effects,
     random_stream,
@@ -157,7 +157,7 @@ class FaceSampler(Sampler):
         # Last, as in a camera. The stream goes on in a fixed order: it decides every byte.
         image = random_effects(generator, self.image_size).photograph(generator, picture)
         if self._human:
-            image = handed_on(generator, image)
+            image = degrade(generator, image)
         name = f"s{subject:06d}"
         return LabelledFace(f"{name}-f{frame:03d}", name, image, landmarks, mask, vector)
 
@@ -247,14 +247,14 @@ def hidden_vertices(
     model: MorphableModel, one: CoveredFace, on: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Vertices (V,) of the face that look at the camera and are behind the thing."""
-    return _looking_through(model, one, one.covered & on[one.face.mask])
+    return _facing_vertices_at(model, one, one.covered & on[one.face.mask])
 
 
 def seen_vertices(
     model: MorphableModel, one: CoveredFace, on: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Vertices (V,) of the face that look at the camera and are in the picture."""
-    return _looking_through(model, one, on[one.mask])
+    return _facing_vertices_at(model, one, on[one.mask])
 
 
 def true_coefficients(model: MorphableModel, face: LabelledFace) -> Coefficients:
@@ -353,7 +353,7 @@ def _skin_colour(layer: Layer) -> FloatImage:
     return np.asarray(np.median(skin, axis=0), np.float32)
 
 
-def _looking_through(
+def _facing_vertices_at(
     model: MorphableModel, one: CoveredFace, pixels: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     true = true_coefficients(model, one.face)

@@ -128,7 +128,7 @@ def cast_shadow(generator: np.random.Generator, picture: FloatImage) -> FloatIma
     return np.asarray(picture * (dark + (1 - dark) * lit)[..., None], np.float32)
 
 
-def handed_on(generator: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def degrade(generator: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture (H, W, 3) as it reaches people: some were small, compressed hard, or are grey."""
     picture = Image.fromarray(image)
     if generator.random() < 0.25:

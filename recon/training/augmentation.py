@@ -19,8 +19,8 @@ from ..recipes.regressor import AugmentationRecipe
 from ..synthetic.appearance import CLASS
 from ..synthetic.photograph import (
     FloatImage,
+    degrade,
     fractal_noise,
-    handed_on,
     random_background,
     random_colour,
     smooth_noise,
@@ -204,7 +204,7 @@ def restyle(sample: Sample, random: np.random.Generator) -> Sample:
         noise = random.standard_normal(picture.shape, dtype=np.float32)
         picture = picture + noise * np.float32(random.uniform(0, 0.06))
     image = (picture.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    return Sample(handed_on(random, image), sample.landmarks, sample.mask)
+    return Sample(degrade(random, image), sample.landmarks, sample.mask)
 
 
 def _elsewhere(

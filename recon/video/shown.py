@@ -91,7 +91,7 @@ def deinterlaced(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     kind = None
     for frame in frames:
         if graph is not None and kind != (frame.width, frame.height, frame.format.name):
-            yield from _flushed(graph)
+            yield from _flush_frames(graph)
             graph = None
         if graph is None and frame.interlaced_frame:
             kind = frame.width, frame.height, frame.format.name
@@ -101,9 +101,9 @@ def deinterlaced(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         else:
             # From the first on all, in their order: the graph leaves alone what is not interlaced.
             graph.push(frame)
-            yield from _pulled(graph)
+            yield from _pull_frames(graph)
     if graph is not None:
-        yield from _flushed(graph)
+        yield from _flush_frames(graph)
 
 
 def _deinterlacer(frame: av.VideoFrame) -> av.filter.Graph:
@@ -119,13 +119,13 @@ def _deinterlacer(frame: av.VideoFrame) -> av.filter.Graph:
     return graph
 
 
-def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+def _pull_frames(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     # It gives a frame when it has seen the next one.
     with suppress(av.BlockingIOError, av.EOFError):
         while True:
             yield graph.vpull()
 
 
-def _flushed(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+def _flush_frames(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     graph.vpush(None)
-    yield from _pulled(graph)
+    yield from _pull_frames(graph)

@@ -189,7 +189,9 @@ class CascadeDetector:
         # In the pixels that detection has: with more of them small faces come out smaller.
         scale = _shrinking(frame, SEARCH_SIDE)
         for _ in range(2):
-            found = self._look(frame, window, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING, scale)
+            found = self._best_window_near(
+                frame, window, FOLLOW_WINDOW, 1.1, 1.25, FOLLOW_AGREEING, scale
+            )
             if found is None:
                 return None
             (x, y), (to_x, to_y) = window.centre, found.centre
@@ -200,9 +202,9 @@ class CascadeDetector:
         return _landmark_box(window, 1.0)
 
     def _confirm(self, image: Pixels, candidate: Box, agreeing: int) -> Box | None:
-        return self._look(image, candidate, CONFIRM_WINDOW, 1.05, 1.0, agreeing)
+        return self._best_window_near(image, candidate, CONFIRM_WINDOW, 1.05, 1.0, agreeing)
 
-    def _look(
+    def _best_window_near(
         self,
         image: Pixels,
         candidate: Box,

@@ -86,7 +86,7 @@ class MtcnnDetector:
         """Boxes of the landmarks of every face, the one first that `detect` gives, then the larger
         before the smaller."""
         small, scale = shrink(frame, SEARCH_SIDE)
-        found = self._likely(self.windows(small), small)
+        found = self._probable(self.windows(small), small)
         boxes = [_landmark_box(sides) for sides in found.sides.cpu().numpy().astype(float)]
         boxes.sort(key=lambda box: box.width, reverse=True)
         first = max(boxes, key=lambda box: prominence(box, small.shape), default=None)
@@ -112,14 +112,14 @@ class MtcnnDetector:
         pixels = torch.tensor(part, device=self._device).permute(2, 0, 1)[None].float()
         found = Proposals(starts, starts.new_ones(len(starts)), starts.new_zeros(0, 5, 2))
         found = self._place(pixels, self._refine(pixels, found))
-        found = self._likely(found, part)
+        found = self._probable(found, part)
         if not len(found.sides):
             return None
         box = _landmark_box(found.sides[0].cpu().numpy().astype(float))
         return Box(box.left + left, box.top + top, box.width, box.height)
 
     @staticmethod
-    def _likely(found: Proposals, picture: Pixels) -> Proposals:
+    def _probable(found: Proposals, picture: Pixels) -> Proposals:
         inside = _share_inside(found.sides, picture) >= LEAST_INSIDE
         return found[(found.scores >= LEAST_SURE) & inside]
 

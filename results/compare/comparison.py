@@ -185,7 +185,7 @@ def compare(
         refuse_unfinished(run)
     groups = tuple(
         _group(members, published, all_pairs, tie_mm, on_common_region, regions)
-        for members in _alike(runs).values()
+        for members in _comparable_groups(runs).values()
     )
     _refuse_strange(published, groups)
     return Comparison(groups, differing_fields([group.basis for group in groups]))
@@ -207,7 +207,7 @@ def refuse_groups(comparison: Comparison) -> None:
     )
 
 
-def _alike(runs: Sequence[RunFolder]) -> dict[tuple[str, str], list[RunFolder]]:
+def _comparable_groups(runs: Sequence[RunFolder]) -> dict[tuple[str, str], list[RunFolder]]:
     # In the order of their first runs, as a reader gave them.
     groups: dict[tuple[str, str], list[RunFolder]] = {}
     for run in runs:

@@ -153,11 +153,11 @@ def _parsing_cells(
     cells = [Cell(picture, photograph.caption)]
     for mask in masks:
         colours = colour_classes(resize_mask(mask, artist.size))
-        cells += [Cell(colours), Cell(_over(picture, colours))]
+        cells += [Cell(colours), Cell(_blend(picture, colours))]
     return tuple(cells)
 
 
-def _over(picture: Picture, colours: Picture) -> Picture:
+def _blend(picture: Picture, colours: Picture) -> Picture:
     mixed = _PHOTOGRAPH_SHARE * picture + (1.0 - _PHOTOGRAPH_SHARE) * colours
     return (mixed + 0.5).astype(np.uint8)
 

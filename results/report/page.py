@@ -78,7 +78,7 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
     # From the answer to its grounds; a section without content is left out.
     parts = [
         ("scenes", "Error by scene", join(*map(html, tables))),
-        ("curves", "Cumulative error", _with(key, cumulative_charts(series))),
+        ("curves", "Cumulative error", _under(key, cumulative_charts(series))),
         ("subjects", "Subjects", _subjects(series, key)),
         ("regions", "Parts of the face", _regions(series, key)),
         ("turn", "In 3D", viewer(list(views(run, series[1:])), run.label)),
@@ -93,7 +93,7 @@ def _sections(series: Sequence[Series], group: RunGroup) -> list[Section]:
 
 def _subjects(series: Sequence[Series], key: Markup) -> Markup:
     first = series[0]
-    owners = [_owners(first, scene) for scene in first.summary]
+    owners = [_subjects_of(first, scene) for scene in first.summary]
     several = any(len(set(names)) < len(names) for names in owners)
     one = "measurement of a subject" if several else "subject"
     if is_crowd(first.record.subjects):
@@ -108,7 +108,7 @@ def _subjects(series: Sequence[Series], key: Markup) -> Markup:
         tick = f"it stands at the {own} of its points, the tick at the mean of the dots."
     note = tag("p", f"{words}; {tick}", class_="note")
     table = fold("Every subject's numbers", html(subjects_table(first)))
-    return join(_with(join(key, note), subjects_charts(series)), table)
+    return join(_under(join(key, note), subjects_charts(series)), table)
 
 
 def _regions(series: Sequence[Series], key: Markup) -> Markup:
@@ -117,7 +117,7 @@ def _regions(series: Sequence[Series], key: Markup) -> Markup:
         (run.number, scene): region_errors(run, scene) for run in series for scene in run.summary
     }
     charts = regions_charts(series, errors)
-    return join(_with(join(key, note), charts), region_faces(series, errors))
+    return join(_under(join(key, note), charts), region_faces(series, errors))
 
 
 def _faces(run: Series) -> Markup:
@@ -126,18 +126,18 @@ def _faces(run: Series) -> Markup:
     return heat_map_gallery(heat_maps(run), frames, len(worst))
 
 
-def _with(before: Markup, charts: Markup) -> Markup:
+def _under(before: Markup, charts: Markup) -> Markup:
     return join(before, charts) if charts else Markup()
 
 
-def _owners(run: Series, scene: str) -> list[str]:
+def _subjects_of(run: Series, scene: str) -> list[str]:
     """Whose each measurement of a scene is."""
     return list(subject_of(run.subjects, scene).values())
 
 
 def _card(run: Series, scene: str, cell: SceneSummary) -> Markup:
     error = spread_text(cell.mean_mm, cell.std_mm)
-    asked, people = cell.n_subjects + cell.n_failed, len(set(_owners(run, scene)))
+    asked, people = cell.n_subjects + cell.n_failed, len(set(_subjects_of(run, scene)))
     counts = f"{cell.n_subjects:,} of {count_of(asked, 'subject')}"
     # Of several photographs of a person each is measured.
     if asked > people:

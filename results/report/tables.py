@@ -187,7 +187,7 @@ def _reasons_table(series: Sequence[Series], title: str, column: str, scored: bo
                 found.setdefault(shared_reason(words, str(row.item)), []).append(run.label)
     grouped: dict[tuple[str, str], list[str]] = {}
     for (reason, place), labels in found.items():
-        grouped.setdefault((reason, _whose(labels, series)), []).append(place)
+        grouped.setdefault((reason, _labels_text(labels, series)), []).append(place)
     lines = [
         (Cell(reason), *([Cell(whose)] if len(series) > 1 else []), Cell(some(places, NAMED)))
         for (reason, whose), places in grouped.items()
@@ -206,7 +206,7 @@ def _lost_frames(series: Sequence[Series]) -> Markup:
         return Markup()
     grouped: dict[tuple[str, str], list[Loss]] = {}
     for loss, labels in runs.items():
-        grouped.setdefault((loss.reason, _whose(labels, series)), []).append(loss)
+        grouped.setdefault((loss.reason, _labels_text(labels, series)), []).append(loss)
     several = len(series) > 1
     rows, each = [], []
     for (reason, whose), losses in grouped.items():
@@ -256,11 +256,11 @@ def find_losses(ledger: Ledger) -> Iterator[Loss]:
     looked_up = chunks["clip"].nunique() <= MOST_READ
     for (clip, reason), rows in chunks.groupby(["clip", reasons], sort=False):
         count, numbers = int(rows["lost"].sum()), set(rows["chunk"].tolist())
-        where, first = _where(ledger.rows(str(clip)), numbers, count, looked_up)
+        where, first = _frames_without_face(ledger.rows(str(clip)), numbers, count, looked_up)
         yield Loss(str(reason), str(clip), count, where, first)
 
 
-def _where(
+def _frames_without_face(
     rows: Sequence[ChunkRow], numbers: set[int], count: int, exact: bool
 ) -> tuple[str, tuple[int, int] | None]:
     """The frames of some chunks in which no face was found, in words, and the first of them."""
@@ -302,7 +302,7 @@ def _ranges(numbers: Sequence[int]) -> Iterator[str]:
         yield f"{part[0]}–{part[-1]}" if len(part) > 1 else f"{part[0]}"
 
 
-def _whose(labels: Sequence[str], series: Sequence[Series]) -> str:
+def _labels_text(labels: Sequence[str], series: Sequence[Series]) -> str:
     return "all" if len(set(labels)) == len(series) else "; ".join(dict.fromkeys(labels))
 
 

@@ -72,7 +72,7 @@ def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
             path = series.run.mesh_path(items[subject])
             if path.is_file():
                 item = items[subject]
-                beside = list(_beside(others[:MAX_BESIDE], item))
+                beside = list(_others_views(others[:MAX_BESIDE], item))
                 paths = (series.run.scan_path(item), *(path for *_, path in beside))
                 step, packed = pack(_frontal(path, paths, reference))
                 prediction, scan, *rest = packed
@@ -84,7 +84,7 @@ def views(series: Series, others: Sequence[Series] = ()) -> Iterator[View]:
                 yield View(subject, scene, rank, *numbers, prediction, scan, shown)
 
 
-def _beside(others: Sequence[Series], item: str) -> Iterator[tuple[str, str, Path]]:
+def _others_views(others: Sequence[Series], item: str) -> Iterator[tuple[str, str, Path]]:
     """Label, numbers and mesh of the runs that have scored an item too."""
     for other in others:
         if ERROR in other.subjects:

@@ -67,7 +67,7 @@ class GrowingTable:
         rows = [self._rows[item] for item in items if item in self._rows]
         if not rows:
             return []
-        self._settle()
+        self._append_fresh()
         return results_of(take_rows(self._parts, self._parts.ends, np.array(rows, np.int64)))
 
     def add(self, results: Sequence[Result]) -> None:
@@ -77,19 +77,19 @@ class GrowingTable:
         self._fresh += results
         self._unwritten = True
         if len(self._fresh) >= ROWS:
-            self._settle()
+            self._append_fresh()
         if self._took <= self.SHARE * (time.monotonic() - self._ended):
             self.write()
 
     def write(self) -> None:
         """Write all that it has."""
         began = time.monotonic()
-        self._settle()
+        self._append_fresh()
         self._table.write_parts(self._parts, np.array([*self._rows.values()], np.int64))
         self._ended, self._unwritten = time.monotonic(), False
         self._took = self._ended - began
 
-    def _settle(self) -> None:
+    def _append_fresh(self) -> None:
         """Turn what came since the last time into columns."""
         if not self._fresh:
             return

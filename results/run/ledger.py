@@ -174,10 +174,10 @@ class Ledger:
 
     def table(self) -> pd.DataFrame:
         """All rows without their arrays, sorted by clip and chunk."""
-        frame: pd.DataFrame = self._once(PLAIN).to_pandas()
+        frame: pd.DataFrame = self._distinct_rows(PLAIN).to_pandas()
         return frame
 
-    def _once(self, names: Sequence[str]) -> pa.Table:
+    def _distinct_rows(self, names: Sequence[str]) -> pa.Table:
         """Some columns, `clip` and `chunk` among them, of each row, sorted by clip and chunk."""
         table = self._sorted(names)
         # A row may be in its file and in a pack at once, while it is packed.
@@ -203,7 +203,7 @@ class Ledger:
         rows = (row for part in parts for row in zip(*map(pa.Array.to_pylist, part), strict=True))
         clips: dict[str, ClipProgress] = {}
         for clip, mine in groupby(rows, itemgetter(0)):
-            # A row may be there twice, as in `_once`.
+            # A row may be there twice, as in `_distinct_rows`.
             standing = {chunk: (chunk, last, status) for _, chunk, last, status in mine}
             clips[clip] = _progress([*standing.values()])
         return clips
@@ -216,7 +216,7 @@ class Ledger:
         rows = self.rows(clip)
         owned, others = _of_one_person(rows)
         parts = [(row, own) for row, own in zip(rows, owned, strict=True) if own.any()]
-        vertices = [part for row, own in parts for part in _own(row.vertices, own)]
+        vertices = [part for row, own in parts for part in _own_sums(row.vertices, own)]
         vectors = [_own_vectors(row, own) for row, own in parts if row.vectors is not None]
         return ClipSum(
             finished=_progress([(row.chunk, row.last, row.status) for row in rows]).finished,
@@ -224,7 +224,7 @@ class Ledger:
             faces=sum(int(_counts(row)[own].sum()) for row, own in parts),
             failed=sum(row.failed for row in rows),
             reasons=tuple(dict.fromkeys(row.reason for row in rows if row.reason)),
-            sum=_add_up([part for row, own in parts for part in _own(row.sum, own)]),
+            sum=_add_up([part for row, own in parts for part in _own_sums(row.sum, own)]),
             vertices=_add_up(vertices) if vertices else None,
             vectors=np.concatenate(vectors) if vectors else None,
             others=others,
@@ -237,7 +237,7 @@ class Ledger:
         killed counts neither as frames nor as time.
         """
         # Not as pandas' objects: of a million rows they take a hundred megabytes.
-        rows = self._once(["clip", "chunk", "command", "elapsed", "frames"])
+        rows = self._distinct_rows(["clip", "chunk", "command", "elapsed", "frames"])
         # Of each command its own clock: the hours between two of them are nobody's work.
         ends = rows.group_by("command").aggregate([("elapsed", "max")]).sort_by("command")
         seconds = float(ends["elapsed_max"].to_numpy().sum())
@@ -309,7 +309,9 @@ def _counts(row: ChunkRow) -> NDArray[np.int64]:
     return row.segments[:, DESCRIBED].astype(np.int64)
 
 
-def _own(sums: NDArray[np.float64] | None, own: NDArray[np.bool_]) -> Iterable[NDArray[np.float64]]:
+def _own_sums(
+    sums: NDArray[np.float64] | None, own: NDArray[np.bool_]
+) -> Iterable[NDArray[np.float64]]:
     return () if sums is None else sums.reshape(len(own), -1)[own]
 
 

@@ -73,13 +73,13 @@ def _list(array: NDArray[Any] | None) -> list[Any] | None:
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a file with the columns asked for, or all; none where the file is damaged."""
-    table = _whole(path, columns)
+    table = _complete_table(path, columns)
     return SCHEMA.empty_table().select(list(columns or SCHEMA.names)) if table is None else table
 
 
 def is_whole(path: Path) -> bool:
     """Whether every column of a file can be read."""
-    return _whole(path) is not None
+    return _complete_table(path) is not None
 
 
 def write_rows(table: pa.Table, path: Path) -> None:
@@ -98,7 +98,7 @@ def rows_of(table: pa.Table) -> list[ChunkRow]:
     ]
 
 
-def _whole(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
+def _complete_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
     try:
         table = read_table(path, columns)
         table = table.cast(pa.schema([_FIELDS.field(name) for name in table.column_names]))
@@ -133,7 +133,7 @@ class Packs:
         self._places: dict[str, list[Place]] | None = None
         self._next = -1
         # Clips are asked for in order, and those that were read at a time share few packs.
-        self._whole = lru_cache(maxsize=8)(read_rows)
+        self._complete_table = lru_cache(maxsize=8)(read_rows)
 
     def add(self, table: pa.Table) -> None:
         """Keep rows in a new file, sorted by clip and chunk."""
@@ -161,7 +161,7 @@ class Packs:
         if self._places is None:
             self._places = self._index()
         places = self._places.get(clip, ())
-        return [self._whole(path).slice(start, end - start) for path, start, end in places]
+        return [self._complete_table(path).slice(start, end - start) for path, start, end in places]
 
     def _index(self) -> dict[str, list[Place]]:
         found: dict[str, list[Place]] = defaultdict(list)

@@ -35,7 +35,7 @@ from .run import (
     run_of,
     run_of_key,
 )
-from .store import connect, store_errors_told
+from .store import connect, store_errors_as_message
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun
@@ -239,7 +239,7 @@ def track_comparison(comparison: Comparison) -> list[str]:
         FacebenchError: the store fails.
     """
     failed = "MLflow could not keep the comparison"
-    with store_errors_told(failed, "the same command logs it again"):
+    with store_errors_as_message(failed, "the same command logs it again"):
         return list(map(_track, comparison.groups))
 
 

@@ -20,7 +20,7 @@ from ...recon.files.text import read_json, write_json
 from ..run.folder import RunFolder
 from ..run.record import RunRecord
 from ..tables.basis import MLFLOW_ID
-from .store import be_quiet, redact, sqlite_file, store_errors_told, tracking_uri
+from .store import be_quiet, redact, sqlite_file, store_errors_as_message, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
@@ -67,7 +67,7 @@ def run_of(folder: Path, name: str, span: Span | None = None) -> Iterator[Active
     # Before the run is begun: a kill in between then leaves a key to find it by.
     write_json(path, kept)
     hint = f"the folder is whole; 'facebench report {folder} --track' logs it later"
-    with store_errors_told(f"MLflow could not keep {folder}", hint):
+    with store_errors_as_message(f"MLflow could not keep {folder}", hint):
         run_id = _living_id(kept.get("run_id")) or _find_begun(kept["key"])
         run_id = run_id or _begin(name, kept["key"], span)
         with mlflow.start_run(run_id, run_name=name, tags={_KEY: kept["key"]}) as active:
@@ -199,7 +199,7 @@ def fetch_files(run_id: str, names: Sequence[str], to: Path) -> None:
 
     to.mkdir(parents=True, exist_ok=True)
     failed = f"MLflow run '{run_id}' cannot be fetched from {redact(uri)}"
-    with store_errors_told(failed, "check the id and MLFLOW_TRACKING_URI"):
+    with store_errors_as_message(failed, "check the id and MLFLOW_TRACKING_URI"):
         client = MlflowClient(uri)
         kept = {item.path for item in client.list_artifacts(run_id)}
         # The name of version 1 stands in where only that is kept; what lacks is told by today's.

@@ -49,7 +49,7 @@ def connect(experiment: str) -> None:
     uri = tracking_uri()
     database = sqlite_file(uri)
     hint = "check MLFLOW_TRACKING_URI, or unset it for a local database"
-    told = store_errors_told(f"MLflow at {redact(uri)} cannot be used", hint)
+    told = store_errors_as_message(f"MLflow at {redact(uri)} cannot be used", hint)
     with told, _alone_with(database):
         # Nothing is in a new store but for a moment: an empty one is what a command left that was
         # killed while MLflow itself made it, and may be half of one.
@@ -61,7 +61,7 @@ def connect(experiment: str) -> None:
 
 
 @contextmanager
-def store_errors_told(sentence: str, hint: str) -> Iterator[None]:
+def store_errors_as_message(sentence: str, hint: str) -> Iterator[None]:
     """Turn whatever a store throws into one line: a sentence, the store's reason, a hint.
 
     Raises:

@@ -21,7 +21,7 @@ from urllib.request import ProxyHandler, build_opener
 from ...errors import FacebenchError
 from .benchmark import KIND, RANK
 from .run import kept_id
-from .store import be_quiet, redact, sqlite_file, store_errors_told
+from .store import be_quiet, redact, sqlite_file, store_errors_as_message
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,7 +53,7 @@ def mlflow_server(store: str, port: int) -> Iterator[tuple[str, subprocess.Popen
     Raises:
         FacebenchError: the port is taken, or MLflow does not start.
     """
-    port = _usable(port)
+    port = _free_port(port)
     with TemporaryDirectory(prefix="facebench-ui-") as scratch:
         said = Path(scratch, "mlflow.log")
         process = _start_server(store, port, said)
@@ -65,19 +65,19 @@ def mlflow_server(store: str, port: int) -> Iterator[tuple[str, subprocess.Popen
             _end(process)
 
 
-def _usable(port: int) -> int:
+def _free_port(port: int) -> int:
     """The port, or a free one for 0."""
     try:
-        return _bound(port)
+        return _bind_port(port)
     except OverflowError:
         raise FacebenchError(f"{port} is no port", "give one from 1024 to 65535") from None
     except PermissionError:
-        raise FacebenchError(f"port {port} is not for everybody", _other()) from None
+        raise FacebenchError(f"port {port} is not for everybody", _free_port_hint()) from None
     except OSError:
-        raise FacebenchError(f"port {port} of {HOST} is taken", _other()) from None
+        raise FacebenchError(f"port {port} of {HOST} is taken", _free_port_hint()) from None
 
 
-def _bound(port: int) -> int:
+def _bind_port(port: int) -> int:
     with socket.socket() as probe:
         # As the server does: what an earlier one left waiting is no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,8 +86,8 @@ def _bound(port: int) -> int:
     return number
 
 
-def _other() -> str:
-    return f"--port {_bound(0)} is free"
+def _free_port_hint() -> str:
+    return f"--port {_bind_port(0)} is free"
 
 
 def _start_server(store: str, port: int, said: Path) -> subprocess.Popen[bytes]:
@@ -171,7 +171,7 @@ def open_store(uri: str) -> MlflowClient:
     be_quiet()
     from mlflow import MlflowClient
 
-    with store_errors_told(f"MLflow at {redact(uri)} cannot be used", _AT_HAND):
+    with store_errors_as_message(f"MLflow at {redact(uri)} cannot be used", _AT_HAND):
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     return client

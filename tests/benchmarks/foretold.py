@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from facebench.bench.method.clip_faces import ChunkRow
 from facebench.distributed.benchmark import run_benchmark
-from facebench.distributed.cost import foretell, measure_sample
+from facebench.distributed.cost import forecast, measure_sample
 from facebench.distributed.plan import RunRequest, describe_run, prepare
 from facebench.results.run.folder import RunFolder
 
@@ -54,7 +54,7 @@ def main() -> None:
         request = RunRequest(arguments.data, subjects=names, **one)
         benchmark = prepare(request)
         with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
-            told = foretell(
+            told = forecast(
                 benchmark, measure_sample(benchmark, arguments.seconds), cores=1, gpus=0
             )
             folder = RunFolder(Path(name))

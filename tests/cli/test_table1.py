@@ -139,7 +139,7 @@ def test_side_by_side_the_numbers_are_the_same_and_a_failure_costs_its_own_row(
 
 def test_side_by_side_methods_share_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facebench.distributed.cluster.is_connected", lambda: True)
-    monkeypatch.setattr("facebench.distributed.frames.one_each", lambda: 8)
+    monkeypatch.setattr("facebench.distributed.frames.one_actor_each", lambda: 8)
     shares = [
         module._room({"side_by_side": most, "workers": workers}, 5)
         for most, workers in ((1, None), (3, None), (3, 4), (3, 99), (99, None))

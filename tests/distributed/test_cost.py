@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_micc import moving_face, write_subject, write_video
 
-from facebench.cli.run import _forecast
+from facebench.cli.run import _forecast_table
 from facebench.distributed.benchmark import Benchmark
 from facebench.distributed.cost import (
     ENCODE,
@@ -19,8 +19,8 @@ from facebench.distributed.cost import (
     STAGES,
     START_SECONDS,
     Sample,
-    _spread,
-    foretell,
+    _van_der_corput,
+    forecast,
     measure_sample,
 )
 from facebench.distributed.plan import RunRequest, prepare
@@ -49,13 +49,13 @@ def sample() -> Sample:
 
 
 def test_the_whole_is_the_sample_times_its_size(benchmark_: Benchmark, sample: Sample) -> None:
-    told = foretell(benchmark_, sample, cores=1, gpus=0)
+    told = forecast(benchmark_, sample, cores=1, gpus=0)
     assert (told["frames"], told["chunks"], told["items"]) == (2 * FRAMES, 2, 2)
     assert told["core_seconds"] == pytest.approx(12 * 0.1 + 2 * 2.0)
     # The rows are kept by the driver beside the workers.
     assert told["seconds"] == pytest.approx(START_SECONDS + 12 * 0.09 + 2 * 2.0)
     # Without it two cores would seem to take longer than one.
-    assert ("  start", f"{START_SECONDS:.1f} s") in _forecast(told)
+    assert ("  start", f"{START_SECONDS:.1f} s") in _forecast_table(told)
     assert told["disk_bytes"] == 2 * 10 + 2 * 100
     assert told["error"] == pytest.approx(0.0, abs=1e-9)
     assert told["bottleneck"] == MEASURE
@@ -64,12 +64,12 @@ def test_the_whole_is_the_sample_times_its_size(benchmark_: Benchmark, sample: S
 def test_what_comes_first_to_its_end(benchmark_: Benchmark, sample: Sample) -> None:
     seconds = {**sample.seconds, MEASURE: 0.0}
     quick = replace(sample, seconds=seconds, by_item=[1e-6] * 3)
-    assert foretell(benchmark_, quick, 1, 0)["bottleneck"] == FIND
+    assert forecast(benchmark_, quick, 1, 0)["bottleneck"] == FIND
     # A clip is read by one task: a thousand cores wait for the longest.
-    many = foretell(benchmark_, quick, 1000, 0)
+    many = forecast(benchmark_, quick, 1000, 0)
     assert many["bottleneck"] == "longest clip"
     assert many["seconds"] == pytest.approx(START_SECONDS + FRAMES * 0.06, abs=1e-4)
-    on_gpu = foretell(benchmark_, quick, 1, 1)
+    on_gpu = forecast(benchmark_, quick, 1, 1)
     assert on_gpu["seconds"] == pytest.approx(START_SECONDS + 12 * 0.06, abs=1e-4)
 
 
@@ -78,14 +78,14 @@ def test_a_sample_is_of_the_real_job(benchmark_: Benchmark) -> None:
     assert found.frames == FRAMES and 0 < found.faces <= FRAMES
     assert all(found.seconds[stage] > 0 for stage in STAGES)
     assert len(found.by_item) == 1 and found.row_bytes > 100 and found.item_bytes > 1000
-    told = foretell(benchmark_, found, 2, 0)
+    told = forecast(benchmark_, found, 2, 0)
     # Of one clip nothing is known of the scatter.
     assert told["error"] is None and told["seconds"] > START_SECONDS
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 5, 8, 13])
 def test_samples_are_from_all_over_the_set(length: int) -> None:
-    order = list(_spread(range(length)))
+    order = list(_van_der_corput(range(length)))
     assert sorted(order) == list(range(length))
     if length > 4:
         assert max(order[:4]) - min(order[:4]) >= length // 2

@@ -103,7 +103,7 @@ def rows(tasks: list[ClipTask], job: FrameJob) -> dict[tuple[str, int], ChunkRow
 
 
 def test_one_processor_is_enough(rows: dict[tuple[str, int], ChunkRow]) -> None:
-    assert frames.one_each() == 1
+    assert frames.one_actor_each() == 1
     assert sum(row.frames for key, row in rows.items() if key[0] == "whole/a") == LIMIT
 
 

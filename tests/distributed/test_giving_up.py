@@ -78,7 +78,7 @@ def test_nodes_whose_workers_die_as_they_start_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As where the disk of their logs is full: Ray tries for ever."""
-    monkeypatch.setattr(patience, "_nothing", die)
+    monkeypatch.setattr(patience, "_do_nothing", die)
     never = ray.remote(num_cpus=1000)(sleep).remote(0)
     with (
         pytest.raises(FacebenchError, match=r"every worker of Ray dies.*make room.*goes on"),
@@ -103,7 +103,7 @@ def test_what_comes_while_nodes_are_asked_counts(monkeypatch: pytest.MonkeyPatch
 
 def test_nobody_asks_nodes_once_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray may then be ended, and what still waits in it would end with a traceback or worse."""
-    monkeypatch.setattr(patience, "_nothing", doze)
+    monkeypatch.setattr(patience, "_do_nothing", doze)
     begun = threading.Event()
     nodes = patience._nodes_without_workers
 

@@ -99,7 +99,7 @@ def test_a_divergence_or_other_code_is_an_answer_of_a_worker_and_no_failure(
     monkeypatch.setattr(training, "prepare_model", lambda network: network)
     table = job(faces, tmp_path, *WILD).as_table()
     for code, said in {"": "3 steps in a row", "another": "facebench is another"}.items():
-        answer = training._work({"job": table, "folder": str(Path.cwd()), "code": code})
+        answer = training._train_in_group({"job": table, "folder": str(Path.cwd()), "code": code})
         assert answer is not None and said in answer[0]
 
 

@@ -266,7 +266,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
     @torch.no_grad()
     def faces_so_far(self, images: Tensor) -> Coefficients:
         """Each photograph's face after a random number of passes, fewer than all."""
-        passes = torch.from_numpy(self._passes(len(images))).to(images.device)
+        passes = torch.from_numpy(self._random_passes(len(images))).to(images.device)
         # With running statistics, as in use: renders of half-trained passes stay out of them.
         self.regressor.eval()
         with computing_in(self.recipe.network.precision, self.device):
@@ -281,7 +281,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
             chosen = faces.where(passes == number, chosen)
         return chosen
 
-    def _passes(self, share: int) -> np.ndarray:
+    def _random_passes(self, share: int) -> np.ndarray:
         """Drawn by seed, step and place in the batch of all workers: nothing needs saving."""
         random = np.random.default_rng([self.seed, self.step, 0, _PASSES])
         # For the batch of all workers, of which each takes every `count`-th, as it does

@@ -15,7 +15,7 @@ from facebench.recon.synthetic.appearance import (
     strong_expression,
 )
 from facebench.recon.synthetic.faces import FaceSampler, true_coefficients
-from facebench.recon.synthetic.photograph import cast_shadow, handed_on, random_stream
+from facebench.recon.synthetic.photograph import cast_shadow, degrade, random_stream
 
 
 @pytest.mark.parametrize("draw", [random_expression, strong_expression])
@@ -70,7 +70,7 @@ def test_what_happens_to_a_picture_later() -> None:
     """Smaller, compressed and grey pictures are among them; most stay as they are."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (48, 48, 3)).astype(np.uint8)
-    found = [handed_on(random_stream(0, "later", i), image) for i in range(60)]
+    found = [degrade(random_stream(0, "later", i), image) for i in range(60)]
     assert all(one.shape == image.shape and one.dtype == np.uint8 for one in found)
     assert 15 < sum(np.array_equal(one, image) for one in found) < 45
     grey = [np.ptp(one.astype(int), axis=2).max() == 0 for one in found]

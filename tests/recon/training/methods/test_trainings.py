@@ -154,11 +154,11 @@ def test_a_second_pass_brings_a_trained_network_nearer() -> None:
 
 def test_passes_are_drawn_alike_for_any_number_of_workers(tmp_path: Path) -> None:
     made = RichardsonTrainer(recipe("richardson", tmp_path), small_model(), Worker())  # type: ignore[arg-type]
-    drawn = made._passes(400)
+    drawn = made._random_passes(400)
     assert set(drawn.tolist()) == {0, 1}
     assert 150 < int(drawn.sum()) < 250
     made.step = 1
-    assert not np.array_equal(made._passes(400), drawn)
+    assert not np.array_equal(made._random_passes(400), drawn)
 
 
 def genova(folder: Path) -> GenovaTrainer:
