@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .door import MeshLike, checked_argument, checks_arguments
 from .errors import FacebenchError, error_line
@@ -75,9 +75,10 @@ def evaluate(
     """
     from .bench.scoring import evaluate as module
 
+    # The door has made our meshes of others.
+    sides = cast("tuple[Mesh | Path | str, Mesh | Path | str]", (prediction, scan))
     return module.evaluate(
-        prediction,
-        scan,
+        *sides,
         protocol,
         prediction_landmarks=prediction_landmarks,
         scan_landmarks=scan_landmarks,
@@ -364,7 +365,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     for name, given in options.items():
         if name not in types:
             raise FacebenchError(f"run has no argument '{name}'", did_you_mean(name, sorted(types)))
-        value = tuple(given) if isinstance(given, list) else given
+        value: Any = tuple(given) if isinstance(given, list) else given
         if name == "checkpoint" and isinstance(value, str):
             value = local_path(value)
         if name == "model" and is_address(value):
