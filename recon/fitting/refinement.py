@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..face.coefficients import Coefficients, CoefficientSizes, FaceCoefficients
 from ..face.imaging import fit_pose, from_pixels, harmonics, pose_of_camera, solve_light
 from ..morphable.model import MorphableModel
-from ..vision.landmarks import LandmarkDetector, make_landmark_detector
+from ..vision.landmarks import MOUTH_SHARPNESS, LandmarkDetector, make_landmark_detector
 from ..weights.catalogue import NONE
 from .colours import ShadedPoints, Visibility, blur_images, look_up
 from .fitter import FEWEST_LANDMARKS, box_of_crop
@@ -141,7 +141,9 @@ def make_refiner(model: MorphableModel, landmarks: str, device: str = "cpu") -> 
     """
     if landmarks == NONE:
         return None
-    return FaceRefiner(model, make_landmark_detector(landmarks, device), device)
+    # With lips sharpened as for a fit: faces of a network open their mouths by as much.
+    detector = make_landmark_detector(landmarks, device, MOUTH_SHARPNESS)
+    return FaceRefiner(model, detector, device)
 
 
 def align_gaze(model: MorphableModel, faces: Coefficients) -> Coefficients:

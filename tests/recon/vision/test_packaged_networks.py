@@ -12,11 +12,13 @@ from PIL import Image
 from skimage.data import astronaut
 
 from facebench.errors import FacebenchError
-from facebench.recon.face.crop import Box
+from facebench.recon.face.crop import Box, Window, box_of_points
 from facebench.recon.morphable.landmarks import MIRRORED
 from facebench.recon.network.fetched import ScaledResNet, SeparableLandmarks
 from facebench.recon.vision.detect import make_detector
 from facebench.recon.vision.landmarks import (
+    CROP_BELOW_CENTRE,
+    CROP_PER_BOX,
     MOST_APART,
     SHARED,
     FetchedLandmarks,
@@ -47,30 +49,71 @@ class Elsewhere:
         return np.repeat(self.points[None], len(frames), axis=0)
 
 
+class Seen(torch.nn.Module):
+    """A landmark network that sees one face in every crop, at points (68, 2) px of it."""
+
+    image_size = 112
+
+    def __init__(self, points: np.ndarray) -> None:
+        super().__init__()
+        self.points = torch.tensor(points, dtype=torch.float32)
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """The face, once a crop (B, 3, S, S)."""
+        return self.points.expand(len(crops), 68, 2)
+
+
+def window_of(box: Box) -> Window:
+    """What face-api's network is shown of a face whose landmarks have a box."""
+    side, (x, y) = CROP_PER_BOX * max(box.width, box.height), box.centre
+    y += CROP_BELOW_CENTRE * max(box.width, box.height)
+    return Window(x - side / 2, y - side / 2, side)
+
+
+def symmetric_face() -> np.ndarray:
+    """Points (68, 2) px of the frame, alike on both sides of `FACE`'s middle."""
+    points = np.random.default_rng(3).uniform(-40, 40, (68, 2))
+    mirrored = points[list(MIRRORED)] * [-1, 1]
+    return np.asarray((points + mirrored) / 2 + FACE.centre, np.float32)
+
+
 def test_the_mirror_image_has_the_mirror_image_of_the_landmarks() -> None:
-    nowhere = Elsewhere(np.full((68, 2), 1e6, np.float32))
-    detector = FetchedLandmarks(_random(SeparableLandmarks()), nowhere)
-    frame = astronaut()
+    frame, face = astronaut(), symmetric_face() + np.float32([3.0, 0.0])
     width = frame.shape[1]
+    network = _random(SeparableLandmarks())
+    first = FetchedLandmarks(network, Elsewhere(face)).landmarks([frame], [FACE])[0]
+    mirrored = np.stack([width - 1 - face[list(MIRRORED), 0], face[list(MIRRORED), 1]], 1)
     turned = Box(width - FACE.left - FACE.width, FACE.top, FACE.width, FACE.height)
-    first, other = detector.landmarks([frame, frame[:, ::-1]], [FACE, turned])
+    detector = FetchedLandmarks(network, Elsewhere(mirrored))
+    other = detector.landmarks([frame[:, ::-1]], [turned])[0]
     expected = np.stack([width - 1 - first[list(MIRRORED), 0], first[list(MIRRORED), 1]], 1)
     np.testing.assert_allclose(other, expected, atol=1e-2)
     assert detector.landmarks([], []).shape == (0, 68, 2)
 
 
-@pytest.mark.parametrize(("apart", "share"), [(0.5 * MOST_APART, 0.5), (1.5 * MOST_APART, 0.0)])
-def test_two_networks_share_what_both_see(apart: float, share: float) -> None:
-    network, frames, boxes = _random(SeparableLandmarks()), [astronaut()], [FACE]
-    nowhere = Elsewhere(np.full((68, 2), 1e6, np.float32))
-    own = FetchedLandmarks(network, nowhere).landmarks(frames, boxes)[0]
-    off = np.array([apart * np.linalg.norm(own[36] - own[45]), 0.0], np.float32)
-    found = FetchedLandmarks(network, Elsewhere(own + off)).landmarks(frames, boxes)[0]
-    expected = own.copy()
-    expected[SHARED] += share * off
+@pytest.mark.parametrize("apart", [0.5 * MOST_APART, 1.5 * MOST_APART])
+def test_two_networks_share_what_both_see(apart: float) -> None:
+    face = symmetric_face()
+    window = window_of(box_of_points(face))
+    # Downwards, so that the crop's mirror image agrees.
+    off = np.float32([0.0, apart * np.linalg.norm(face[36] - face[45])])
+    network = Seen(window.to_crop(face + off, Seen.image_size))
+    found = FetchedLandmarks(network, Elsewhere(face)).landmarks([astronaut()], [FACE])[0]
+    expected = face + off
+    expected[SHARED] -= off / 2
+    if apart > MOST_APART:
+        # They do not see one face: the other says neither where it is nor what it is like.
+        seen = network.points.numpy()
+        expected = window_of(FACE).to_frame(seen, Seen.image_size)
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    corners_nose_and_lips = [36, 39, 42, 45, *range(27, 36), *range(48, 68)]
-    np.testing.assert_array_equal(found[corners_nose_and_lips], own[corners_nose_and_lips])
+
+
+def test_a_detector_s_box_does_not_move_landmarks() -> None:
+    face = symmetric_face()
+    network = Seen(window_of(box_of_points(face)).to_crop(face, Seen.image_size))
+    boxes = [FACE, Box(FACE.left - 25, FACE.top + 15, 120.0, 120.0)]
+    found = FetchedLandmarks(network, Elsewhere(face)).landmarks([astronaut()] * 2, boxes)
+    np.testing.assert_allclose(found, [face, face], atol=1e-3)
 
 
 def test_features_are_of_the_face_wherever_it_is_in_the_picture() -> None:
