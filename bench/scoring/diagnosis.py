@@ -148,9 +148,9 @@ def _extent(score: Score) -> Iterator[Remark]:
         missing = "has no error" if low else "counts by its distance to what is there"
         # The share behind a colon, so that a report has one row for all subjects.
         yield Remark(
-            "The prediction lacks parts of the face, or lies in a wrong place, and what is missing "
-            f"{missing}, so compare it only with predictions that show as much: "
-            f"{score.completeness:.0%} of the cropped scan.",
+            "The prediction lacks parts of the face, or lies in a wrong place, or the scan has an "
+            f"inner wall. What is missing {missing}, so compare it only with predictions that show "
+            f"as much: {score.completeness:.0%} of the cropped scan.",
             doubtful=True,
         )
     # One fact once: under most protocols the two shares are the same, and `now` takes every point.

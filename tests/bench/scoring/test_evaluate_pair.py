@@ -142,7 +142,7 @@ def sound(protocol: Protocol) -> Score:
         ({"converged": False}, "did not converge"),
         ({"overlap": 0.5}, "lies in a wrong place"),
         ({"overlap": 0.5, "completeness": 0.5}, "show as much: 50% of the cropped scan."),
-        ({"completeness": 0.5}, "what is missing counts by its distance to what is there"),
+        ({"completeness": 0.5}, "What is missing counts by its distance to what is there"),
         ({"landmark_residual_mm": 14.0, "landmark_scale": 0.7}, "44% larger than by its landmarks"),
         ({"scale": 1.3}, "enlarged by 30.0 % to fit: more than people differ; check its unit"),
         ({"scale": 0.8}, "reduced by 20.0 %"),
