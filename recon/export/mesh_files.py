@@ -91,7 +91,8 @@ def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, 
         draft.write_bytes(texture.png)
     with atomic_write(material) as draft:
         skin = f"newmtl skin\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture.name}\n"
-        draft.write_text(skin, encoding="utf-8")
+        # A file's name may be no UTF-8: then its bytes are what a reader looks for.
+        draft.write_text(skin, encoding="utf-8", errors="surrogateescape")
     parts = (
         f"# unit: mm\nmtllib {material.name}\n",
         _lines("v %.6f %.6f %.6f", mesh.vertices),
@@ -100,7 +101,7 @@ def write_textured_obj(mesh: Mesh, path: Path, texture: Texture) -> tuple[Path, 
         _lines("f %d/%d %d/%d %d/%d", np.repeat(np.asarray(mesh.triangles) + 1, 2, axis=1)),
     )
     with atomic_write(path) as draft:
-        draft.write_text("".join(parts), encoding="utf-8")
+        draft.write_text("".join(parts), encoding="utf-8", errors="surrogateescape")
     return path, material, picture
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from facebench.errors import FacebenchError
 from facebench.recon.export.mesh_files import WRITERS, write_glb, write_mesh, write_ply
 from facebench.recon.mesh import Mesh, vertex_normals
+from facebench.recon.texture.texture import Texture
 
 METRES_PER_MM = 0.001
 
@@ -54,6 +56,15 @@ def test_colours_survive_to_one_level_of_255(tmp_path: Path, ending: str) -> Non
     write_mesh(mesh, tmp_path / f"face.{ending}")
     levels = _read(tmp_path / f"face.{ending}").visual.vertex_colors[:, :3].astype(float)
     assert np.abs(levels - mesh.colours * 255.0).max() <= 1.0
+
+
+def test_a_textured_mesh_names_its_files_by_their_bytes(tmp_path: Path) -> None:
+    """A photograph's name may be of Latin 1."""
+    mesh = _sphere(colours=False)
+    texture = Texture(np.zeros((len(mesh.vertices), 2)), np.zeros((8, 8, 3), np.uint8))
+    path, material, _ = write_mesh(mesh, tmp_path / os.fsdecode(b"caf\xe9.obj"), texture)
+    assert b"mtllib caf\xe9.mtl\n" in path.read_bytes()
+    assert b"map_Kd caf\xe9_texture.png\n" in material.read_bytes()
 
 
 def _glb_parts(path: Path) -> tuple[dict, bytes]:
