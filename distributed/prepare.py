@@ -11,6 +11,7 @@ import ray
 import ray.data
 import torch
 
+from ..errors import FacebenchError
 from ..recon.files.publishing import publish
 from ..recon.files.stores import address_of
 from ..recon.files.writing import lock_folder
@@ -129,6 +130,12 @@ def _prepare(
 ) -> dict[str, Any]:
     prepared, work = PreparedFolder(job.out), WorkFolder(job.out / "work")
     photographs = job.listing.photographs
+    alone = [one.source for one in photographs if "/" not in one.source]
+    if job.folders_are_subjects and alone:
+        raise FacebenchError(
+            f"{alone[0]}: no folder names the person of a file that is given by itself",
+            "give the folder that holds the people's folders",
+        )
     todo = remaining_photographs(photographs, work.index(photographs))
     needed = _check_networks(job.networks, todo)
     work.claim(job.plan())

@@ -66,6 +66,7 @@ def test_mistakes_are_told_in_one_line(photographs: Path, tmp_path: Path) -> Non
         ((tmp_path / "nowhere", *out), "no such f"),
         ((photographs, *out, "--landmarks", "lost.pt"), "no landmarks 'lost.pt'"),
         ((photographs, *out, "--landmarks", "none", "--parser", "lost.pt"), "no parser weights"),
+        ((photographs / "0.jpg", *out, "--folders-are-subjects"), "given by itself"),
     ):
         result = run(*arguments)
         assert isinstance(result.exception, FacebenchError), result.output
