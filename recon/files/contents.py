@@ -64,17 +64,17 @@ def _hashes(paths: Iterable[Path]) -> dict[Path, str]:
     from concurrent.futures import ThreadPoolExecutor
 
     wanted = {path: path.absolute() for path in paths}
-    known = _recall({str(place) for place in wanted.values()})
+    known = _recall({_key(place) for place in wanted.values()})
     states = _states(wanted)
     found = {
         path: sha
         for path, place in wanted.items()
-        if (entry := known.get(str(place))) and states[path] == entry[0] and (sha := entry[1])
+        if (entry := known.get(_key(place))) and states[path] == entry[0] and (sha := entry[1])
     }
     rest = [path for path in wanted if path not in found]
     with ThreadPoolExecutor(_THREADS) as pool:
         found |= zip(rest, pool.map(_hash, (wanted[path] for path in rest)), strict=True)
-    _remember({str(wanted[path]): (states[path], found[path]) for path in rest})
+    _remember({wanted[path]: (states[path], found[path]) for path in rest})
     return found
 
 
@@ -195,20 +195,25 @@ def _recall(places: set[str]) -> dict[str, tuple[State, str]]:
         return {}
 
 
-def _remember(found: dict[str, tuple[State | None, str]]) -> None:
+def _key(place: Path) -> str:
+    """A path as the store names it, which takes no names but UTF-8: of others, their bytes told."""
+    return str(place).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _remember(found: dict[Path, tuple[State | None, str]]) -> None:
     """Keep hashes; a store that cannot be written is done without."""
     import sqlite3
 
     # A file that was changed a moment ago may change again within one tick of its clock.
     before = time.time_ns() - int(_SETTLED_SECONDS * 1e9)
-    now = _states({Path(place): Path(place) for place in found})
+    now = _states({place: place for place in found})
     rows = [
-        (place, *state, sha)
+        (_key(place), *state, sha)
         for place, (state, sha) in found.items()
         if state is not None
         and sha != ABSENT
         and max(state[1], state[2]) < before
-        and now[Path(place)] == state
+        and now[place] == state
     ]
     if not rows:
         return

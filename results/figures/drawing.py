@@ -15,6 +15,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from numpy.typing import NDArray
 
+from ...errors import visible
 from ...recon.files.writing import atomic_write
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _write(
     rotation: float = 0.0,
 ) -> None:
     axes.text(
-        *(x, y, "\n".join(lines)),
+        *(x, y, "\n".join(map(visible, lines))),
         fontsize=FONT_POINTS,
         horizontalalignment=across,
         verticalalignment=upright,
@@ -258,6 +259,7 @@ class Plan:
 def wrap(text: str, width: float) -> list[str]:
     """Lines of a text that fit into so many inches, with at least four letters each."""
     # From the widest guess down: narrow letters fit more, so the first that fits is the best.
+    text = visible(text)
     lines = [text]
     for letters in range(max(4, int(width / _NARROW)), 3, -1):
         lines = textwrap.wrap(text, letters)

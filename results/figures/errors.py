@@ -16,7 +16,7 @@ from ...bench.registration.model_fit import ModelFit
 from ...bench.scoring.diagnosis import COMPLETE
 from ...bench.scoring.distance import CURVE_MM
 from ...bench.scoring.evaluate import Evaluation
-from ...errors import FacebenchError
+from ...errors import FacebenchError, visible
 from ...recon.export.mesh_files import write_ply
 from ...recon.files.text import write_json
 from ...recon.files.writing import atomic_write
@@ -144,7 +144,7 @@ def write_heat_map(
         panel.set_title(name, fontsize=9)
         panel.set_axis_off()
     _colour_bar(figure, panels)
-    figure.suptitle(title, fontsize=11, **AS_WRITTEN)
+    figure.suptitle(visible(title), fontsize=11, **AS_WRITTEN)
     _save(figure, path)
 
 
@@ -164,7 +164,7 @@ def write_curve(path: Path, shares: NDArray[np.float64], title: str) -> None:
     panel.set(xlim=(0, CURVE_MM[-1]), ylim=(0, 100))
     panel.set(xlabel="error, mm", ylabel="points within it, %")
     panel.grid(color="0.9")
-    panel.set_title(title, fontsize=10, **AS_WRITTEN)
+    panel.set_title(visible(title), fontsize=10, **AS_WRITTEN)
     _save(figure, path)
 
 
@@ -197,9 +197,9 @@ def write_curves(
             if scene in found:
                 place = run.number % len(INKS)
                 style = {"color": INKS[place], "linestyle": STROKES[place], "linewidth": 1.2}
-                panel.plot(CURVE_MM, 100 * found[scene], label=label, **style)
+                panel.plot(CURVE_MM, 100 * found[scene], label=visible(label), **style)
         panel.set(xlim=(0, CURVE_MM[-1]), ylim=(0, 100), xlabel="error, mm")
-        panel.set_title(scene, **AS_WRITTEN)
+        panel.set_title(visible(scene), **AS_WRITTEN)
         panel.grid(color="0.9", linewidth=0.5)
         panel.tick_params(length=2)
     for panel in panels.flat[len(scenes) :]:

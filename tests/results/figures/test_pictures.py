@@ -53,7 +53,9 @@ def test_files_carry_the_colours() -> None:
     np.testing.assert_array_equal(coloured(mesh, errors).colours, error_colours(errors))
 
 
-@pytest.mark.parametrize("title", ["a title", r"$\face$.obj on a scan", "cost$$.ply"])
+@pytest.mark.parametrize(
+    "title", ["a title", r"$\face$.obj on a scan", "cost$$.ply", "caf\udce9.obj"]
+)
 def test_the_curve_is_a_picture_whatever_its_files_are_called(tmp_path: Path, title: str) -> None:
     write_curve(tmp_path / "deep" / "curve.png", np.linspace(0, 1, 101), title)
     with Image.open(tmp_path / "deep" / "curve.png") as picture:

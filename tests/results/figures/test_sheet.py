@@ -58,8 +58,10 @@ def test_pictures_are_square_apart_and_in_their_places(tmp_path: Path) -> None:
     assert beside.any() and not blue[: rows.max() - 2, : columns.max()].any()
 
 
-def test_names_are_no_formulas(tmp_path: Path) -> None:
-    named = Sheet((("two $$",),), (Row(r"$\row$", (Cell(text=r"$\no$"),)),), notes=("$^$",))
+def test_names_are_no_formulas_and_may_be_no_utf8(tmp_path: Path) -> None:
+    named = Sheet(
+        (("two $$",),), (Row(r"$\row$", (Cell(text=r"$\no$"),)),), notes=("$^$", "caf\udce9")
+    )
     assert all(path.is_file() for path in write_sheet(named, tmp_path / "named", dots=50))
 
 
