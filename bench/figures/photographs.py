@@ -32,6 +32,12 @@ from ...recon.vision.landmarks import LandmarkDetector
 from ..method.interface import Method, PlacesFaces, TakesLandmarks
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
+_NO_PERSON = re.compile(
+    r"(?:.*[^a-z])?(?:\d+|img|image|dsc[nf]?|pxl|photo|foto|picture|pic|portrait|selfie|face|crop|"
+    r"frame|scan|sample|test|train|val)",
+    re.IGNORECASE,
+)
+"""What cameras and programs put before a number: `IMG_0001.jpg` is of nobody called IMG."""
 
 LARGEST = 1024
 """Side in px of a portrait: at print size more dots are not seen, only stored."""
@@ -89,14 +95,17 @@ def subject_of(source: Source) -> str:
     """Whose photograph a file is, by the ways in which sets are published.
 
     `NAME/NAME_0001.jpg` (LFW) and `NAME/anything.jpg` are of NAME; a file that lies directly in the
-    folder (MoFA-test) is of somebody of its own, unless it is called as LFW's are.
+    folder (MoFA-test) is of somebody of its own, unless it is called as LFW's are, and not as
+    cameras and programs call all of theirs.
     """
     name = PurePosixPath(source.name)
     # A folder per person is the clearest statement; file names come second.
     if len(name.parts) > 1:
         return str(name.parent)
     numbered = _LFW.fullmatch(name.name)
-    return numbered["name"] if numbered else name.name
+    if numbered is None or _NO_PERSON.fullmatch(numbered["name"]):
+        return name.name
+    return numbered["name"]
 
 
 def photograph_sources(paths: Sequence[Path]) -> list[Source]:

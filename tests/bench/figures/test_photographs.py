@@ -65,6 +65,15 @@ def test_lfw_a_flat_folder_and_a_folder_each(tmp_path: Path) -> None:
     assert set(subjects(tmp_path / "loose").values()) == {"Cid"}
 
 
+def test_the_numbers_of_a_camera_are_no_person(tmp_path: Path) -> None:
+    names = [f"{word}_000{n}" for word in ("IMG", "_DSC", "my image", "20260101") for n in (1, 2)]
+    for name in names:
+        picture(tmp_path / f"{name}.jpg")
+    assert sorted(subjects(tmp_path).values()) == sorted(names)
+    picture(tmp_path / "Jo_Pimg_0001.jpg")
+    assert "Jo_Pimg" in subjects(tmp_path).values()
+
+
 def test_a_real_face_is_found_and_the_rest_is_told(tmp_path: Path) -> None:
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "b.png")
     picture(tmp_path / "a.png", 64)
