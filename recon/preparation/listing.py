@@ -34,7 +34,8 @@ class Stored:
     """Where a file's bytes are.
 
     Attributes:
-        name: relative to what the user gave, with `/`.
+        name: relative to what the user gave, with `/`; bytes that are no UTF-8 as `\\udce9`, which
+            tables of Parquet can hold.
         path: of the file, or of the archive that holds it.
         size: in bytes.
         stamp: changes when the content does: its hash, that of the archive, or the check sum in a
@@ -49,6 +50,10 @@ class Stored:
     stamp: str
     member: str = ""
     offset: int = 0
+
+    def __post_init__(self) -> None:
+        name = self.name.encode("utf-8", "backslashreplace").decode("utf-8")
+        object.__setattr__(self, "name", name)
 
     def read(self) -> bytes:
         """The whole content.

@@ -136,6 +136,15 @@ def test_a_link_keeps_its_name_and_labels(folder: Path, tmp_path: Path) -> None:
     assert alone.source == "a.jpg" and alone.landmarks and alone.file.read() == b"one"
 
 
+def test_a_name_that_is_no_utf8_is_told_in_one_that_is(tmp_path: Path) -> None:
+    for ending in ("jpg", "pts"):
+        (tmp_path / os.fsdecode(f"caf\xe9.{ending}".encode("latin-1"))).write_bytes(b"one")
+    (listed,) = list_photographs([tmp_path]).photographs
+    assert listed.source == rf"{tmp_path.name}/caf\udce9.jpg" and listed.landmarks
+    listed.source.encode("utf-8")
+    assert listed.file.read() == b"one"
+
+
 def test_a_link_that_leads_nowhere_is_listed(folder: Path) -> None:
     (folder / "gone.jpg").symlink_to("/nowhere.jpg")
     (gone,) = (x for x in list_photographs([folder]).photographs if "gone" in x.source)
