@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...errors import FacebenchError, did_you_mean, error_line, some
+from ...errors import FacebenchError, did_you_mean, error_line, some, visible
 from ...recon.files.contents import ABSENT, content_hashes
 from ..plugins import Plugins
 from .interface import Dataset, DatasetCard, Item, Listing, Problem, id_fault
@@ -154,6 +154,7 @@ def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None
         raise FacebenchError(f"{where} cannot read {root}: {error_line(error)}") from error
     if not isinstance(listing, Listing):
         raise FacebenchError(f"{where}: read gives {type(listing).__name__}, not a Listing")
+    listing = _with_utf8_names(listing)
     counts = Counter(item.id for item in listing.items)
     # Two items of one id would overwrite each other's row and mesh, and one would vanish unseen.
     if twice := sorted(one for one, count in counts.items() if count > 1):
@@ -163,6 +164,27 @@ def read_listing(name: str, root: Path, predictions: Sequence[str] | None = None
             raise FacebenchError(f"{where} gives an item the id '{item.id}'", fault)
     named = (i if i.names else replace(i, names=(i.id, i.subject)) for i in listing.items)
     return replace(listing, items=tuple(named))
+
+
+def _with_utf8_names(listing: Listing) -> Listing:
+    """The items that tables can name; the others are problems, so that they cost no other a number.
+
+    Raises:
+        FacebenchError: there is no other.
+    """
+    other = {i for i in listing.items if not _is_utf8(f"{i.id}{i.subject}{i.scene}")}
+    if not other:
+        return listing
+    reason = "its name is no UTF-8, so no table can hold it: rename it"
+    problems = tuple(Problem(visible(i.id), reason) for i in listing.items if i in other)
+    if len(other) == len(listing.items):
+        raise FacebenchError(f"{problems[0].where}: {reason}")
+    kept = tuple(item for item in listing.items if item not in other)
+    return replace(listing, items=kept, problems=(*listing.problems, *problems))
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def scene_order(card: DatasetCard, scenes: Iterable[str]) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ class MeshFolder:
             f"{path.relative_to(self.root).as_posix().lower()} {sha}"
             for path, sha in hashes.items()
         )
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _near(self, item: Item) -> str:
         """A name of the same numbers: `Subject1` may be meant for `subject_01`, `subject_2` not."""

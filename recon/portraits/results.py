@@ -211,7 +211,7 @@ class ResultLedger:
         if source.landmarks is not None:
             files.append(source.landmarks)
         facts = [self.digest, source.name, *map(_state, files)]
-        return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+        return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class SheetRenderer:

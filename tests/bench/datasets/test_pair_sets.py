@@ -32,7 +32,7 @@ def touch(root: Path, *names: str) -> Path:
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+        path.write_bytes(os.fsencode(name))
     return root
 
 
@@ -64,6 +64,20 @@ def test_a_file_name_that_is_there_once_is_enough(tmp_path: Path) -> None:
     reasons = {item.id: item.scan_reason for item in found.items}
     assert reasons == {"s1/a": "", "s1/b": "no scan of it", "s2/b": "no scan of it", "x/b": ""}
     assert [bool(method.files_for(item)) for item in found.items] == [True, True, True, False]
+
+
+def test_a_name_that_is_no_utf8_costs_no_other_its_number(tmp_path: Path) -> None:
+    latin = os.fsdecode(b"caf\xe9")
+    ours = touch(tmp_path / "ours", "anna.obj", f"{latin}.obj")
+    theirs = touch(tmp_path / "theirs", "anna.ply", f"{latin}.ply")
+    found, method = pairs(ours, theirs)
+    assert [item.id for item in found.items] == ["anna"] and found.digest and method.digest
+    (problem,) = found.problems
+    assert problem.where == r"caf\udce9" and "no UTF-8" in problem.reason
+    (theirs / "anna.ply").unlink()
+    (ours / "anna.obj").unlink()
+    with pytest.raises(FacebenchError, match="no UTF-8"):
+        pairs(ours, theirs)
 
 
 def test_what_is_left_over_is_not_paired(tmp_path: Path) -> None:

@@ -36,6 +36,14 @@ def test_other_settings_are_other_work(done: tuple[Path, Source]) -> None:
     assert ResultLedger(out, SETTINGS, forget=True).find(source) is None
 
 
+def test_a_name_that_is_no_utf8_is_written_down(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    path.write_bytes(b"picture")
+    source, ledger = Source(path.stem, path), ResultLedger(tmp_path / "out", SETTINGS)
+    ledger.add(source, SourceResult(source.name, str(path), 1, 0, reason="no face was found"))
+    assert ledger.find(source) is None and (tmp_path / "out" / NAME).read_text().count("\n") == 1
+
+
 def test_what_was_written_over_is_not_there_already(done: tuple[Path, Source]) -> None:
     """By another model, whose files have the same names."""
     out, source = done
