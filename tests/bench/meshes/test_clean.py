@@ -95,6 +95,27 @@ def test_the_inside_is_told_from_the_outside(person: Mesh, scan_of, any_pose) ->
         assert faces_inwards(flip_triangles(posed))
 
 
+def test_a_table_of_more_triangles_than_the_face_turns_nothing(person: Mesh) -> None:
+    """Its volume is nothing but rounding, of either sign."""
+    side = 120
+    grid = np.arange(side * side).reshape(side, side)
+    a, b, c, d = (
+        part.ravel() for part in (grid[:-1, :-1], grid[1:, :-1], grid[:-1, 1:], grid[1:, 1:])
+    )
+    table = np.concatenate([np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)])
+    across, along = np.meshgrid(*[np.linspace(-300.0, 300.0, side)] * 2)
+    for height in (-150.0, -151.7):
+        places = np.stack([across, np.full_like(across, height), along], axis=-1).reshape(-1, 3)
+        for corners in (table, table[:, ::-1]):
+            scene = Mesh(
+                np.concatenate([person.vertices, places]),
+                np.concatenate([person.triangles, corners + len(person.vertices)]),
+            )
+            assert not faces_inwards(scene)
+            turned = np.concatenate([person.triangles[:, ::-1], scene.triangles[-len(table) :]])
+            assert faces_inwards(replace(scene, triangles=turned))
+
+
 @pytest.mark.parametrize("corner", [-1, 4, 0.5])
 def test_a_corner_that_is_no_vertex_is_refused(corner: float) -> None:
     """NumPy counts -1, which pads triangles, from the end."""
