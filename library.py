@@ -1,4 +1,4 @@
-"""What `import facebench` gives: the ways from a photograph, a pair, a set and two runs to numbers.
+"""The stable interface of `import facebench`: reconstruct, evaluate, run and compare.
 
 These names are stable: within a major version they keep their arguments and what they return.
 Errors speak of arguments here, and of options in the command. The signature is what is imported

@@ -98,7 +98,7 @@ def _end_with(lifeline: Connection) -> None:
 def commands_beside(
     commands: Sequence[Sequence[str]], most: int, environment: Mapping[str, str]
 ) -> Generator[tuple[int, int, str]]:
-    """Commands of facebench, each in a process of its own, handed on as they end.
+    """Commands of facebench, each in a process of its own, returned as they end.
 
     Where the iterator is closed, or this process dies, those that run are ended as by Ctrl-C, so
     that each keeps what it has done.
@@ -153,7 +153,7 @@ def _start(
 
 
 def end_with_input() -> None:
-    """End this process as Ctrl-C would when its standard input ends: with whoever holds that."""
+    """End this process as Ctrl-C would when its standard input ends, with its holder."""
 
     def wait() -> None:
         os.read(0, 1)  # not by `sys.stdin`, whose lock would be held at the interpreter's end

@@ -153,6 +153,11 @@ def read_landmarks(path: Path) -> Landmarks:
             f"{path}: {len(points)} landmarks",
             "expected one 'x y z' a line: 68 in iBUG's order, or the 7 of NoW",
         )
+    return _landmarks_of(path, points)
+
+
+def _landmarks_of(path: Path, points: Float64Array) -> Landmarks:
+    """The points of a file, 68 or the seven in NoW's order; what is wrong names the file."""
     try:
         return Landmarks(points).in_order()
     except FacebenchError as error:
@@ -194,10 +199,7 @@ def read_landmark_file(path: Path) -> Landmarks:
         raise FacebenchError(said, "expected 68 or 7 points x, y, z") from error
     if len(points) > len(SEVEN):  # The order of the seven shows in themselves.
         check_point_order(names, str(path))
-    try:
-        return Landmarks(points).in_order()
-    except FacebenchError as error:
-        raise FacebenchError(f"{path}: {error.message}", error.hint) from error
+    return _landmarks_of(path, points)
 
 
 def landmarks_beside(mesh: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""What can be told of a command's arguments before anything heavy is imported.
+"""Checks of a command's arguments that run before anything heavy is imported.
 
 A wrong name or path is the commonest mistake, and importing PyTorch, Ray or MLflow to be told of it
 costs seconds. The checks go by the names of parameters, which mean the same in every command. What

@@ -215,7 +215,7 @@ def photograph_method(function: Command) -> Command:
 
 
 def measured_run(function: Command) -> Command:
-    """What builds the method, the run folder, what of the set is measured, and how."""
+    """The options of a run: its method, its folder, the part of the dataset, and the protocol."""
     options = (
         checkpoint,
         model,
@@ -254,7 +254,7 @@ def landmarks(function: Command) -> Command:
 
 
 def recogniser(function: Command) -> Command:
-    """The network that tells people apart."""
+    """The network that recognises people."""
     return click.option(
         "--recogniser",
         default="best",

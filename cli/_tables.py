@@ -175,7 +175,7 @@ def _mm(value: float) -> str:
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:
-    """A row a finding: its sign, the thing, what was found and below it what to do."""
+    """One row per finding: its sign, the thing, what was found and below it what to do."""
     from rich.table import Table
     from rich.text import Text
 

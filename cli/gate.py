@@ -1,4 +1,4 @@
-"""`facebench gate`: whether a run keeps to rules, for a pull request to be held up by."""
+"""`facebench gate`: a run checked against rules, to hold up a pull request that breaks one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`facebench methods`, `datasets` and `protocols`: what there is, and what is known of each."""
+"""`facebench methods`, `datasets` and `protocols`: the list of each, and the card of one."""
 
 from __future__ import annotations
 

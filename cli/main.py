@@ -180,7 +180,7 @@ def run_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> int:
 
 
 def try_step(arguments: Sequence[str], allowed: Sequence[int] = (0,)) -> bool:
-    """`run_step` beside others that go on without it; False where it failed, told in a line."""
+    """`run_step` beside others that go on without it; False, and one line, where it failed."""
     try:
         run_step(arguments, allowed)
     except FacebenchError as error:

@@ -206,7 +206,7 @@ def table1(context: click.Context, /, **options: Any) -> None:
 
 
 def _plan(options: dict[str, Any]) -> tuple[tuple[Entry, ...], RunRequest]:
-    """Everything that can be wrong is told here, before anything long starts."""
+    """Every mistake in the options is reported here, before anything long starts."""
     if options["steps"] and options["budget"]:
         raise click.UsageError("--steps and --budget both say how long: give one")
     from ..bench.method.registry import method_choices

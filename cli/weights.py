@@ -1,4 +1,4 @@
-"""`facebench weights`: the networks for photographs, those here and those that can be had."""
+"""`facebench weights`: the networks for photographs, those here and those to be fetched."""
 
 from __future__ import annotations
 

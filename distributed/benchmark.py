@@ -50,7 +50,7 @@ CHANGED = "its files changed while it was measured: run the command again"
 
 
 class Listener(Interface):
-    """Is told how far a run has come."""
+    """Called with the progress of a run."""
 
     def frames(self, row: ChunkRow) -> None:
         """A chunk is done and kept."""

@@ -280,7 +280,7 @@ def _ask_until_ended(ask: Callable[[], object], part: str, others: Container[int
 
 
 def _children() -> dict[int, tuple[str, str]]:
-    """Name and state of the processes that this one started; none where it is not told."""
+    """Name and state of this process's children; none where the system does not list them."""
     found = {}
     for path in Path("/proc/self/task").glob("*/children"):
         for pid in path.read_text(encoding="utf-8").split():
@@ -325,7 +325,7 @@ def _check_answers(address: str) -> None:
 
 @contextmanager
 def _message_on_sudden_end() -> Iterator[None]:
-    """Ray ends a process whose head or node is gone from within, where no `except` sees it."""
+    """Print a message if Ray ends this process from within, as it does without its head or node."""
     # Isolated and without site packages, it starts in a hundredth of a second.
     command = [sys.executable, "-I", "-S", "-c", _TELLER, LAST_WORDS]
     # Its own session, or Ctrl-C would end it with the command it watches.
@@ -354,7 +354,7 @@ def _kept_handlers() -> Iterator[None]:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[int]:
-    """Ray's native part notes on file descriptor 2 that it was told to be quiet.
+    """Silence file descriptor 2, on which Ray's native part notes that it is quiet.
 
     Gives the descriptor of what the user sees.
     """

@@ -1,4 +1,4 @@
-"""What a run will cost, from a minute of the same job: read, found, encoded, measured, kept."""
+"""Cost estimate of a run, from a minute's sample of the same job."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ Thing = TypeVar("Thing")
 
 
 def _van_der_corput(things: Sequence[Thing]) -> Iterator[Thing]:
-    """All of them, any first few of them from all over the sequence (van der Corput)."""
+    """All items in van der Corput's order: any first few are spread over the whole sequence."""
     width = max(1, (len(things) - 1).bit_length())
     order = (int(f"{number:0{width}b}"[::-1], 2) for number in range(1 << width))
     return (things[index] for index in order if index < len(things))

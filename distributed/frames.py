@@ -23,7 +23,7 @@ from ..recon.face.tracks import WIDTH
 from ..recon.video.decode import CHUNK_FRAMES
 from .cluster import be_quiet, one_thread_each, total
 from .nodes import SAME_CODE, expected_code, other_code
-from .patience import Needs, cluster_timeout
+from .timeout import Needs, cluster_timeout
 
 READER_CPUS = 0.5
 """Share of a processor that the scheduler counts for a task that reads, decodes and crops."""
@@ -52,7 +52,7 @@ def stream_needs(workers: int) -> Needs:
 
 
 def set_streaming(context: ray.data.DataContext, block_bytes: int = 1) -> None:
-    """A block a row, or for some bytes; a lost one no end of the others, and nothing printed."""
+    """Set one block per row, or per some bytes; lost blocks do not end the stream; no printing."""
     context.target_max_block_size = block_bytes
     # A block that is lost with its worker is read by the next command; the stream goes on.
     context.max_errored_blocks = -1
@@ -209,13 +209,13 @@ def _stream(tasks: Sequence[ClipTask], job: FrameJob) -> Iterator[ChunkRow]:
 
 
 def refusal(code: str) -> dict[str, str]:
-    """The row of a node whose code is not the expected; empty where it is."""
+    """The row that says that a node's code is not the expected; empty where it is."""
     fault = other_code(code)
     return {"fault": fault, "hint": SAME_CODE} if fault else {}
 
 
 def raise_fault(row: Mapping[str, Any]) -> None:
-    """Raise what a node tells in place of a row.
+    """Raise the fault that a node reports in place of a row.
 
     Raises:
         FacebenchError: it does.
@@ -225,7 +225,7 @@ def raise_fault(row: Mapping[str, Any]) -> None:
 
 
 class _Describer:
-    """Holds the method; one a worker process."""
+    """Holds the method; one per worker process."""
 
     def __init__(self, job: FrameJob) -> None:
         self.fault = refusal(job.code)

@@ -16,7 +16,7 @@ from ..errors import FacebenchError, Finding, error_line, failure, success, warn
 from ..recon.morphable.load import load_model
 from ..results.run.record import code_digest, package_versions
 from .cluster import ONE_THREAD, is_connected, is_ours, ray_connection
-from .patience import NO_ROOM
+from .timeout import NO_ROOM
 
 NODE_SECONDS = 180.0
 """A node that gives no answer for so long is taken for lost: its first worker imports PyTorch."""
@@ -81,7 +81,7 @@ def report_node(paths: Sequence[str]) -> NodeReport:
 
 
 def _contents(path: Path) -> str:
-    """What tells one folder or file from another of the same name; empty where there is none."""
+    """A fingerprint of a folder or file, to compare those of one name; empty for none."""
     try:
         if path.is_dir():
             return " ".join(sorted(one.name for one in path.iterdir())) or "an empty folder"

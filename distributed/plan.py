@@ -83,7 +83,7 @@ _MOST_UNREAD = 120
 
 
 def prepare(request: RunRequest) -> Benchmark:
-    """Find the data, build the method and the protocol; a mistake is told before Ray starts.
+    """Find the data, build the method and the protocol; a mistake is refused before Ray starts.
 
     Raises:
         FacebenchError: anything that was asked for is unknown or cannot be used.

@@ -43,7 +43,7 @@ from .frames import (
     stream_needs,
 )
 from .nodes import expected_code
-from .patience import cluster_timeout
+from .timeout import cluster_timeout
 
 FEW_PHOTOGRAPHS = 100
 """Up to so many are prepared in this process: Ray and its workers take many seconds to start."""
@@ -221,7 +221,7 @@ class _Finder:
 
 
 class _Labeller:
-    """Holds the networks; one a worker process."""
+    """Holds the networks; one per worker process."""
 
     def __init__(
         self, settings: PreparationSettings, choice: NetworkChoice, device: str, code: str = ""
@@ -238,7 +238,7 @@ class _Labeller:
 
 
 def _check_networks(choice: NetworkChoice, photographs: Sequence[Photograph]) -> NetworkChoice:
-    """The networks these photographs need, loaded once, so that bad weights are told early."""
+    """The networks these photographs need, loaded once, so that bad weights are refused early."""
     labelled = all(item.landmarks for item in photographs)
     masked = all(item.mask for item in photographs)
     needed = NetworkChoice(

@@ -1,4 +1,4 @@
-"""Many independent jobs in parallel, one Ray task each, and what comes of them handed on."""
+"""Many independent jobs in parallel, one Ray task each, and their results as they finish."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def in_tasks(
 
     from .cluster import one_thread_each, total
     from .nodes import expected_code
-    from .patience import Needs, cluster_timeout
+    from .timeout import Needs, cluster_timeout
 
     waiting = iter(jobs)
     # Twice as many as run: the next is on its worker's machine when one ends.

@@ -88,7 +88,7 @@ def train(
 
 @contextmanager
 def follow_log(folder: TrainingFolder, listen: Listener) -> Iterator[None]:
-    """Tell the listener every new line of a folder's log while the block runs elsewhere."""
+    """Pass every new line of a folder's log to the listener while the block runs elsewhere."""
     ended = threading.Event()
     told = max((row["step"] for row in folder.read(folder.log)), default=0.0)
     thread = threading.Thread(target=_follow, args=(folder, told, listen, ended), daemon=True)

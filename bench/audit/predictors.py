@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from ...recon.mesh import Mesh
 from ...recon.morphable.model import MorphableModel
 from ..landmarks import face_parts
+from ..meshes.clean import keep_vertices
 from ..registration.nose_tip import NOSE_TIP
 from ..surface.o3d import o3d
 from ..surface.triangles import Float64Array, IndexArray, vertex_normals
@@ -203,15 +204,9 @@ def subdivide(model: MorphableModel, mesh: Mesh) -> Handed:
 def _part(mesh: Mesh, kept: NDArray[np.bool_]) -> Handed:
     """The triangles all of whose corners are kept; landmarks only if none is lost."""
     triangles = np.asarray(mesh.triangles)
-    triangles = triangles[kept[triangles].all(1)]
-    origin = np.unique(triangles)
-    number = np.full(len(mesh.vertices), -1)
-    number[origin] = np.arange(len(origin))
-    landmarks = None if mesh.landmarks is None else number[mesh.landmarks]
-    whole = landmarks is not None and bool((landmarks >= 0).all())
-    vertices = np.asarray(mesh.vertices)[origin]
-    part = Mesh(vertices, number[triangles], landmarks if whole else None)
-    return part, np.asarray(origin, np.int64), number >= 0
+    covered = np.zeros(len(kept), bool)
+    covered[triangles[kept[triangles].all(1)]] = True
+    return keep_vertices(mesh, covered), np.flatnonzero(covered), covered
 
 
 def _fade(points: Float64Array, vertices: Float64Array, reach_mm: float) -> Float64Array:

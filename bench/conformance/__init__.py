@@ -1,1 +1,1 @@
-"""Does a method keep to what the benchmark asks of it: one finding a check, each with advice."""
+"""Conformance of methods and datasets to their interfaces: one finding per check, with advice."""

@@ -1,4 +1,4 @@
-"""`check_dataset`: a dataset's module and a folder of it, looked at as a run would use them."""
+"""`check_dataset`: a dataset's module and a folder of it, checked as a run uses them."""
 
 from __future__ import annotations
 

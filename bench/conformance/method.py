@@ -105,7 +105,7 @@ def check_method(name: str, options: MethodOptions) -> list[Finding]:
 
 
 def check_file_method(method: FileMethod) -> list[Finding]:
-    """Every finding on the faces of a file method; a finding on many meshes is told once."""
+    """Every finding on the faces of a file method; a finding on many meshes is reported once."""
     found: dict[str, list[Finding]] = {}
     shapes: set[tuple[int, int]] = set()
     for name in method.names:

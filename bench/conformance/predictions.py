@@ -81,7 +81,7 @@ def check_digests(method: Described, again: Described) -> Iterator[Finding]:
 
 
 def process_state() -> dict[str, object]:
-    """What of this process a method may change, by name."""
+    """The state of this process that a method may change, by name."""
     # Meshes on disk need no PyTorch; where nobody has imported it, it is as it will begin.
     torch = sys.modules.get("torch")
     return {

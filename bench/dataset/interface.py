@@ -1,4 +1,4 @@
-"""What a dataset is: items to measure, with what a method reads and scans to hold it to."""
+"""Interface of a dataset: items to measure, with a method's input and the ground-truth scans."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ CARD = DatasetCard(
 
 
 def read(root: Path) -> Listing:
-    """The folder as MICC's; a scene that nobody has was not drawn, so it is left out.
+    """The folder read as MICC's; a scene that no subject has was not drawn, so it is left out.
 
     Raises:
         FacebenchError: the folder is not of this layout, or no truth lies beside it.

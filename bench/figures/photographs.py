@@ -92,7 +92,7 @@ Readable = tuple[tuple[Photograph, ...], tuple[str, ...]]
 
 
 def subject_of(source: Source) -> str:
-    """Whose photograph a file is, by the ways in which sets are published.
+    """The subject of a photograph's file, by the ways in which sets are published.
 
     `NAME/NAME_0001.jpg` (LFW) and `NAME/anything.jpg` are of NAME; a file that lies directly in the
     folder (MoFA-test) is of somebody of its own, unless it is called as LFW's are, and not as

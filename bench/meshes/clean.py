@@ -1,4 +1,4 @@
-"""What no surface is and a file holds all the same: copies, loose points, triangles of no area.
+"""Mesh cleaning: duplicate and unreferenced vertices, degenerate triangles; and decimation.
 
 Also a mesh with fewer triangles, for looking at; nothing is measured on it.
 """
@@ -208,6 +208,4 @@ def _compact(mesh: Mesh, errors: Float64Array) -> DecimatedMesh:
     """Without the vertices that no triangle uses."""
     used: NDArray[np.bool_] = np.zeros(len(errors), bool)
     used[mesh.triangles] = True
-    renumbered = np.cumsum(used) - 1
-    part = Mesh(mesh.vertices[used], renumbered[mesh.triangles].astype(np.int32))
-    return part, errors[used]
+    return keep_vertices(mesh, used), errors[used]

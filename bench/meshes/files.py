@@ -1,4 +1,4 @@
-"""Meshes out of files: the formats, the bounds on their size, and the name of each fault."""
+"""Reading mesh files: the formats, limits on their size, and a message for each fault."""
 
 from __future__ import annotations
 

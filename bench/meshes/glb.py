@@ -1,4 +1,4 @@
-"""Binary glTF: the shape of its scene, checked before room is made for it.
+"""Reading binary glTF: the surfaces of its scene, checked before memory is allocated for them.
 
 Positions may be quantised (whole numbers, normalised or not), displaced by morph targets and used
 by several nodes. What would need a decoder of its own is refused by its name.

@@ -1,4 +1,4 @@
-"""Wavefront OBJ: the shape of a file, whatever wrote it.
+"""Reading Wavefront OBJ, in the dialects of the programs that write it.
 
 The common readers split lines at one blank, so a tab, a byte order mark or a carriage return loses
 a vertex and shifts every triangle by one. Here a file is tokens on any white space, a block of

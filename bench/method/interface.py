@@ -1,4 +1,4 @@
-"""The doors for reconstruction methods: some read frames, some come as files."""
+"""Interfaces of reconstruction methods: those that read frames, and those that come as files."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class MethodChoice:
 
 
 def method_choices(texts: Iterable[str]) -> tuple[MethodChoice, ...]:
-    """Several choices; what would share a label gets its weights' folder or file to tell it.
+    """Several choices; those that would share a label get their weights' folder or file as well.
 
     Raises:
         FacebenchError: a choice is not understood, or the same label is given twice.

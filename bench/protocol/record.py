@@ -234,7 +234,7 @@ class Protocol:
 
     @property
     def takes_any_unit(self) -> bool:
-        """Whether landmarks alone tell a prediction's size, so that its unit does not matter."""
+        """Whether landmarks alone give a prediction's size, so that its unit does not matter."""
         start, scale = self.alignment.start, self.alignment.scale
         return start == "seven_landmarks" and scale == "per_mesh"
 

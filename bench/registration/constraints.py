@@ -1,4 +1,4 @@
-"""What two surfaces tell of a deformation: tangent planes of closest points, and normals that turn.
+"""Constraints on a deformation: tangent planes at closest points, and the rotation of normals.
 
 A plane says nothing of motion along it. Where a surface bends, its normal does: a nose that lies
 3 mm too high has another normal there than the scan beside it.
@@ -141,7 +141,7 @@ def turning_forms(
     scan: NormalField,
     least_rad: float,
 ) -> tuple[Float64Array, Float64Array]:
-    """What turned normals tell of the motion along the surface, as `PlaneConstraints.forms`.
+    """Constraints of rotated normals on the motion along the surface, as `PlaneConstraints.forms`.
 
     A point that moves by t along the scan comes to the normal n + S t. The motion is sought that
     gives each point the normal it has on the prediction: S t = n' − n. Where the scan is flat S is

@@ -1,4 +1,4 @@
-"""Points spread evenly over a surface, wherever its vertices are, and how a field carries them.
+"""Uniform samples of a surface, whatever its vertices, and how a displacement field moves them.
 
 A vertex chosen out of each cell of a grid is another one when a mesh is cut into other triangles,
 and what is registered by such vertices comes out elsewhere. Here each corner of a grid sees the

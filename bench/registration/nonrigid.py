@@ -171,7 +171,7 @@ def _along_surface(basis: Float64Array, normals: Float64Array) -> Float64Array:
 def _nearest_similarity(
     moved: Float64Array, arms: Float64Array, weights: Float64Array, scaled: bool
 ) -> Float64Array:
-    """What of displacements (3N, S) of points a similarity, or a motion, explains: (3N, S).
+    """The part of displacements (3N, S) of points that a similarity, or a rigid motion, explains.
 
     Args:
         moved: x, y and z of each point after the other.

@@ -1,4 +1,4 @@
-"""The linear system of a non-rigid registration: the field, and what both surfaces tell of it."""
+"""The linear system of a non-rigid registration: the prior, and constraints of surfaces."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class NonRigidRegistration:
 
 
 class System:
-    """The two surfaces, the field, and what of the system does not change.
+    """The two surfaces, the field, and the constant part of the system.
 
     Attributes:
         near: of the prediction's vertices, those that the field deforms.
@@ -214,7 +214,7 @@ class System:
     def _equations(
         self, terms: list[tuple[IndexArray, Float64Array, Float64Array]]
     ) -> tuple[Float64Array, Float64Array]:
-        """The system of the prior, the landmarks and what points tell: rows and forms of each."""
+        """Normal equations of prior, landmarks and points, by their rows and forms."""
         # Both directions add to one system, so that neither surface's holes leave a part of the
         # face without a constraint.
         matrix, right_hand_side = self._assembly(*map(np.concatenate, zip(*terms, strict=True)))
@@ -229,7 +229,7 @@ class System:
         displacement: Float64Array,
         normals: Float64Array,
     ) -> tuple[Float64Array, Float64Array]:
-        """What the normals (V, 3) of the deformed prediction tell beside the scan's."""
+        """Constraints by the normals (V, 3) of the deformed prediction against the scan's."""
         moved, least = self.constrained.basis @ displacement, self.settings.normal_rad
         assert least is not None
         seen = replace(planes, weights=planes.weights * own.known)

@@ -1,4 +1,4 @@
-"""A mesh of a pair, prepared: its landmarks, its surface, its nose tip, and what of it counts."""
+"""One mesh of a pair, prepared: its landmarks, surface, nose tip, and the part that counts."""
 
 from __future__ import annotations
 

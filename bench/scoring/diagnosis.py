@@ -74,7 +74,7 @@ def diagnose(score: Score, protocol: Protocol, unit_known: bool = True) -> tuple
 
 
 def warnings(score: Score, protocol: Protocol, unit_known: bool = True) -> str:
-    """What of `diagnose` speaks against a score, parted by semicolons; empty where nothing does."""
+    """The warnings of `diagnose` about a score, separated by semicolons; empty for none."""
     remarks = diagnose(score, protocol, unit_known)
     return "; ".join(remark.text.rstrip(".") for remark in remarks if remark.doubtful)
 

@@ -30,7 +30,7 @@ class EvaluationError(FacebenchError):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came of a pair.
+    """The result of a pair.
 
     Attributes:
         pair: the score, the aligned prediction with its errors, the curve, the alignment.

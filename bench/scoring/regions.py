@@ -47,7 +47,7 @@ EQUAL_AREA_MM2 = 10_000.0
 
 
 def register_regions(pair: InitialisedPair, protocol: Protocol) -> Registered:
-    """Register the prediction to each region of the scan anew, then the region to the prediction.
+    """Register the prediction to each region of the scan, then the region to the prediction.
 
     The initialisation gives the size and a rigid motion follows for each region. Deformed is the
     scan's region, never the prediction: how a method cuts its mesh has no part in it. The alignment

@@ -259,7 +259,7 @@ class Registered:
         return of_scan, of_prediction
 
     def statistics(self, statistic: str) -> dict[str, float]:
-        """The columns of a score that tell of distances: see `result.Score`."""
+        """The columns of a score that are statistics of distances, see `result.Score`."""
         matches, errors = self.alignment.matches, self.errors
         means = closest_point_means(matches)
         counted = [index for index, weight in enumerate(self.weights) if weight > 0]

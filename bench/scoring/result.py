@@ -1,4 +1,4 @@
-"""The typed record of one measured item: what the ruler says, and what a table shows."""
+"""The typed record of one measured item: its errors, alignment, status, and the note on them."""
 
 from __future__ import annotations
 

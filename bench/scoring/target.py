@@ -1,4 +1,4 @@
-"""A scan with everything known of it, and predictions held to it."""
+"""A ground-truth scan with its labels, and predictions measured against it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open3D without what its viewer alone needs.
+"""Open3D, imported without the modules that only its viewer needs.
 
 `import open3d` imports Dash, a web framework, and Plotly for two functions of its viewer: 1.0 of
 1.6 processor seconds, in every command that measures and in each of its workers.

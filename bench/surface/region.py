@@ -106,7 +106,7 @@ class OverlapRegion:
 
     @property
     def without_fade(self) -> OverlapRegion:
-        """The region without the fading: all that errors need, and cheaper to tell."""
+        """The region without the fading: all that errors need, and cheaper to compute."""
         return replace(self, fade_mm=0.0)
 
     def weights(self, normals: Float64Array, closest: ClosestPoints) -> Float64Array:

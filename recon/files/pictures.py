@@ -131,7 +131,7 @@ def read_picture(source: Path | bytes, mode: str) -> Image.Image:
 
 
 def orientation_of(content: bytes) -> int:
-    """How a picture lies in its file, by Exif's number: 1 is upright, and where none is told."""
+    """The orientation of a picture by Exif's number: 1 is upright, also where none is stated."""
     with suppress(Exception), Image.open(io.BytesIO(content), formats=_known_formats()) as picture:
         return int(picture.getexif().get(_ORIENTATION, 1))
     return 1

@@ -137,7 +137,7 @@ def _publication(folder: Path) -> _Publication | None:
 
 
 class _Publication:
-    """What is known of the objects of a folder, to tell what changed on either side."""
+    """The known state of a folder's objects, to find what changed on either side."""
 
     def __init__(self, root: Path, lease: _Lease) -> None:
         self._root, self._lease = root, lease

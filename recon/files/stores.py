@@ -103,7 +103,7 @@ def is_written_here(path: Path) -> bool:
 
 
 def shown(path: Path | str) -> str:
-    """How a path is told to people and kept in records: its address, where it stands for one."""
+    """A path as messages and records show it: its address, where it stands for one."""
     return with_addresses(str(path))
 
 
@@ -193,7 +193,7 @@ def read_object(path: Path, facts: Facts) -> bytes:
 
 @contextmanager
 def _changes_as_message(path: Path) -> Iterator[None]:
-    """An object that is not the same any more becomes a line."""
+    """Turn the change of an object while it is read into one line."""
     from obstore.exceptions import PreconditionError
 
     try:
@@ -310,7 +310,7 @@ def ask(path: Path, question: Callable[[], Found]) -> Found:
 
 
 def _fault(path: Path, told: str) -> FacebenchError | None:
-    """What no waiting mends; None for a store that may answer later."""
+    """The fault that no waiting mends; None for a store that may answer later."""
     scheme, _, rest = address_of(path).partition("://")
     bucket = f"{scheme}://{rest.partition('/')[0]}"
     if "NoSuchBucket" in told or "ContainerNotFound" in told:
@@ -339,7 +339,7 @@ def _reason(told: str) -> str:
 
 
 def import_library() -> None:
-    """Tell what to install where the library of object stores is missing."""
+    """Import the library of object stores; where it is missing, say what to install."""
     try:
         import obstore  # noqa: F401
     except ImportError:

@@ -40,7 +40,7 @@ _AGAIN = "it is damaged or of another kind; make it again"
 
 @contextmanager
 def _damage_as_message(path: Path, ending: str) -> Iterator[None]:
-    """Whatever a library raises of a file becomes a message: as many kinds as there are fields."""
+    """Turn whatever a library raises of a damaged file into one line."""
     try:
         yield
     except FacebenchError:

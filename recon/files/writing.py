@@ -249,7 +249,7 @@ def _content(folder: Path) -> list[str]:
 
 
 def _check_owner(folder: Path, command: str, own: tuple[str, ...]) -> None:
-    """Refuse a folder with files of another command, or with files of nobody we know."""
+    """Refuse a folder with files of another command, or of none."""
     if not command or not folder.is_dir():
         return
     mark = folder / MARK

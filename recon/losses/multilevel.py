@@ -184,7 +184,7 @@ class MultiLevelLoss(nn.Module):
         return terms
 
     def seen(self, places: Tensor, truth: Supervision) -> Tensor:
-        """The Wing loss of places (B, 68, 2) in px that a network sees landmarks at."""
+        """The Wing loss of landmarks (B, 68, 2) in px that a landmark head predicts."""
         # No contour weight: the network sees where points are in the picture, whichever way it
         # turned.
         known = truth.landmarks.isfinite().all(1)

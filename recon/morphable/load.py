@@ -1,4 +1,4 @@
-"""One door to every face model, our `.npz` files, and what a file is by its first bytes.
+"""Loading any face model: the package's, our `.npz` files, and what a file is by its first bytes.
 
 `load_model` takes a model of the package (`embedded`, `procedural`, `human`), an `.npz`
 (`MorphableModel`'s fields by name, no pickle) or the folder of another project; a wrong file is

@@ -172,7 +172,7 @@ class EosArchive:
         return self._take(np.uint8, length).tobytes().decode(errors="replace")
 
     def end(self) -> None:
-        """Refuse an archive that goes on."""
+        """Refuse an archive with bytes after its end."""
         # Bytes left over mean that an earlier length was misread, even if all numbers looked sound.
         rest = len(self._content) - self._offset
         if rest:

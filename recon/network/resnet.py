@@ -202,7 +202,7 @@ class ImprovedBlock(nn.Module):
 
 
 class IResNet(nn.Module):
-    """Face-recognition network: an aligned face to one vector, whose direction tells who it is.
+    """Face-recognition network: an aligned face to one vector, whose direction is the identity.
 
     Args:
         architecture: a key of `IRESNET_DEPTHS`.

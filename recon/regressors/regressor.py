@@ -235,7 +235,7 @@ class FeatureDecoder(nn.Module):
         self.apply(_keep_spread)
 
     def forward(self, features: Tensor) -> People:
-        """Who features (B, D) show, whose length does not matter."""
+        """Identity coefficients of features (B, D), whose length does not matter."""
         outputs = self.layers(normalize(features, dim=1) * self._length)
         identity, albedo = torch.split(outputs * self._output_scale, self._sizes, dim=1)
         return identity, albedo

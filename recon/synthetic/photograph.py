@@ -129,7 +129,7 @@ def cast_shadow(generator: np.random.Generator, picture: FloatImage) -> FloatIma
 
 
 def degrade(generator: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) as it reaches people: some were small, compressed hard, or are grey."""
+    """A picture (H, W, 3) degraded as many are: some were small, compressed hard, or are grey."""
     picture = Image.fromarray(image)
     if generator.random() < 0.25:
         small = max(16, round(image.shape[0] * generator.uniform(0.25, 0.7)))

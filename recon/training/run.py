@@ -73,6 +73,11 @@ class TrainingJob:
         """Where its checkpoint, weights and log are."""
         return TrainingFolder(self.out)
 
+    @property
+    def first_weights(self) -> Path | None:
+        """`start`; None once there is a checkpoint: a resumed training has weights of its own."""
+        return None if self.folder.checkpoint.is_file() else self.start
+
     def steps_done(self) -> int:
         """Steps of the folder's checkpoint; 0 before the first.
 
@@ -159,7 +164,7 @@ def lacks_recogniser(recipe: AnyRecipe) -> bool:
 
 
 def check_job(job: TrainingJob) -> None:
-    """Load everything once, so that bad input is told before workers are started for it.
+    """Load everything once, so that bad input is refused before workers are started for it.
 
     Raises:
         FacebenchError: unusable data, model or checkpoint.

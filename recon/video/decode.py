@@ -325,7 +325,7 @@ def _plain(error: Exception) -> str:
 
 
 def frame_rate(path: Path) -> Fraction:
-    """Frames per second on average, as the file tells; `USUAL_RATE` where it tells none."""
+    """Frames per second on average, as the file states; `USUAL_RATE` where it states none."""
     try:
         with open_video(path) as container:
             rate = main_stream(container).average_rate

@@ -357,7 +357,7 @@ def _turned_back(box: Box, degrees: float, turned: tuple[int, ...], shape: tuple
 
 
 def _cascade_window(box: Box) -> Box:
-    """The window whose landmark box is given: the way back."""
+    """The cascade's window around a landmark box: the inverse of `_landmark_box`."""
     side = max(box.width, box.height) / LANDMARKS_PER_WINDOW
     x, y = box.centre
     return Box(x - side / 2, y - side * LANDMARKS_BELOW_CENTRE - side / 2, side, side)

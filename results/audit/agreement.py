@@ -246,7 +246,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _share_within(rows: pd.DataFrame) -> float:
-    """Share of the rows whose true error is within one deviation of the measured one."""
+    """Share of the rows whose true error is within one deviation of the measured error."""
     # Audits of before there were deviations have no such column.
     if "deviation_mm" not in rows:
         return float("nan")

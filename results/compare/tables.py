@@ -97,7 +97,7 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
 
 
 def regions_table(group: RunGroup, scene: str) -> Table:
-    """Errors by part of the face in a scene: a row a part, a column a run."""
+    """Errors by part of the face in a scene: one row per part, one column per run."""
     columns = {run.label: group.parts.get((run.label, scene), {}) for run in group.runs}
     parts = dict.fromkeys(part for errors in columns.values() for part in errors)
     rows = (

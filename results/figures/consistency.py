@@ -56,7 +56,7 @@ def consistency_sheet(
 
 
 def spread_notes(spreads: Sequence[Spread]) -> list[str]:
-    """The numbers in words, a line a method."""
+    """The numbers in words, one line per method."""
     return [NOTE, *map(_sentence, spreads), *_differences(spreads)]
 
 

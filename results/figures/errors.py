@@ -176,7 +176,7 @@ def coloured(mesh: Mesh, errors: NDArray[np.float64]) -> Mesh:
 def write_curves(
     series: Sequence[Series], stem: Path, width: float = 7.0, dots: int = 300
 ) -> tuple[Path, Path]:
-    """Write `STEM.png` and `STEM.pdf`: the share of points within each error, a panel a scene.
+    """Write `STEM.png` and `STEM.pdf`: the share of points within each error, a panel per scene.
 
     Raises:
         FacebenchError: no run keeps the shares.

@@ -72,7 +72,7 @@ def albedo_note(errors: Sequence[AlbedoErrors]) -> str:
 
 
 def albedo_csv(faces: Sequence[TexturedFace]) -> str:
-    """One line a face whose truth is known."""
+    """One line per face whose truth is known."""
     head = ("photograph", *(item.name for item in fields(AlbedoErrors)))
     rows = tuple(
         tuple(map(value_cell, (face.photograph.name, *asdict(face.errors).values())))

@@ -19,7 +19,7 @@ from ..tables.writers import markdown
 
 
 class Status(StrEnum):
-    """What came of a check, and of all."""
+    """The outcome of a check, and of all."""
 
     PASSED = "pass"
     WARNED = "warn"

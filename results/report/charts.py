@@ -90,7 +90,7 @@ def cumulative_charts(series: Sequence[Series]) -> Markup:
 
 
 def subjects_charts(series: Sequence[Series]) -> Markup:
-    """A dot a subject; every scene on the same axis."""
+    """One dot per subject; every scene on the same axis."""
     columns = [scene_column(run.subjects, scene) for run in series for scene in run.summary]
     errors = [error for column in columns for error in column.values()]
     if not errors:
@@ -105,7 +105,7 @@ def subjects_charts(series: Sequence[Series]) -> Markup:
 
 
 def regions_charts(series: Sequence[Series], errors: RegionErrors) -> Markup:
-    """Mean error by part of the face; nothing when the runs do not tell parts apart."""
+    """Mean error by part of the face; nothing when the runs have no parts."""
     found = [part for parts in errors.values() for part in parts.values()]
     if not found:
         return Markup()
@@ -177,7 +177,7 @@ def _curve(run: Series, curve: NDArray[np.float64], x: Axis, y: Axis, lettered: 
 def subjects_chart(
     scene: str, series: Sequence[Series], limits: tuple[float, float], width: float = NARROW
 ) -> Markup:
-    """A dot a subject, a strip a run; lines join a subject's dots, the tick and band its mean.
+    """One dot per subject, one strip per run; lines join a subject's dots; tick and band: the mean.
 
     A crowd of subjects is drawn as one shape.
     """

@@ -1,4 +1,4 @@
-"""What every page of this program is framed by: one file that loads nothing from anywhere."""
+"""The frame of every HTML page: one self-contained file that loads nothing."""
 
 from __future__ import annotations
 

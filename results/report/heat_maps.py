@@ -169,7 +169,7 @@ def picture_address(picture: Image.Image) -> str:
 
 
 def frontal_face(series: Series) -> NDArray[np.float64] | None:
-    """The mean face of the run's model, which tells what is the front; None without the model."""
+    """The mean face of the run's model, which defines the front; None without the model."""
     model = model_of(series)
     return None if model is None else model.mean_shape.astype(np.float64)
 

@@ -131,7 +131,7 @@ def _under(before: Markup, charts: Markup) -> Markup:
 
 
 def _subjects_of(run: Series, scene: str) -> list[str]:
-    """Whose each measurement of a scene is."""
+    """The subject of each measurement of a scene."""
     return list(subject_of(run.subjects, scene).values())
 
 

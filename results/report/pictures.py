@@ -124,7 +124,7 @@ def region_errors(run: Series, scene: str) -> PartErrors:
 
 
 def region_faces(series: Sequence[Series], errors: RegionErrors) -> Markup:
-    """A face a run and scene, each part in the colour of its error; nothing without such errors."""
+    """One face per run and scene, each part in the colour of its error; nothing without errors."""
     shown = [run for run in series[:MAX_RUNS] if _means_by_scene(run, errors)]
     if not shown:
         return Markup()
@@ -147,7 +147,7 @@ def _means_by_scene(run: Series, errors: RegionErrors) -> dict[str, dict[str, fl
 
 
 def _face_with_parts(run: Series) -> MorphableModel:
-    """The run's own model where it is at hand and tells parts apart, else the embedded one."""
+    """The run's own model where it is at hand and has parts, else the embedded one."""
     model = model_of(run)
     # Of a model without regions every part is empty; the nose stands for all.
     if model is not None and face_parts(model.region, model.region_names)["nose"].any():

@@ -37,7 +37,7 @@ _AMOUNT = re.compile(r"(?<![\w./-])\d[\d.,]*\s?(?:%|mm\b)")
 
 
 def statistics_table(series: Series) -> Table:
-    """More statistics of one run, a row a scene."""
+    """More statistics of one run, one row per scene."""
     pooled = "over all points; shares and scale, means over subjects"
     over = pooled if pools(series.record) else "means over subjects"
     head = ["scene", "median", "RMSE", "90th percentile", "< 1 mm", "< 2 mm", "< 3 mm", "scale"]

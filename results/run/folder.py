@@ -146,7 +146,7 @@ class RunFolder:
         return self.point_errors.read(self._file_name(item))
 
     def keep_arrays(self, item: Measured) -> None:
-        """Write an item's mesh and distances, before the row that tells of them."""
+        """Write an item's mesh and distances, before its row."""
         name = item.result.item
         path, scan_path = self.mesh_path(name), self.scan_path(name)
         if item.aligned is None:

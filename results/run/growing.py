@@ -1,4 +1,4 @@
-"""A run's table of items while its rows come: written often, and hardly any of it in memory."""
+"""The table of items of a run in progress: written often, hardly any of it in memory."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class GrowingTable:
         self._took = self._ended - began
 
     def _append_fresh(self) -> None:
-        """Turn what came since the last time into columns."""
+        """Turn the rows since the last call into columns."""
         if not self._fresh:
             return
         self._parts.add(table_of_results(self._fresh))

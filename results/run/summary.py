@@ -1,4 +1,4 @@
-"""From a run's rows to the numbers of the table, one row a scene."""
+"""From a run's rows to the numbers of the table, one row per scene."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SceneSummary:
-    """One row of the table; `summary.json` holds one a scene. Errors in mm, NaN without a score.
+    """One row of the table; `summary.json` holds one per scene. Errors in mm, NaN without a score.
 
     A subject has one item in a scene of MICC, several photographs in one of NoW: means and counts
     are then over photographs, and intervals draw subjects with all of theirs.

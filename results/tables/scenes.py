@@ -1,4 +1,4 @@
-"""The table of scenes: one row a method, one cell a scene; as it is read, and as numbers."""
+"""The table of scenes: one row per method, one cell per scene; as read, and as numbers."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def read_series(runs: Sequence[RunFolder]) -> tuple[Series, ...]:
 
 
 def _unique_labels(runs: Sequence[RunFolder], records: Sequence[RunRecord]) -> list[str]:
-    """A label each; of equal ones the folder's name tells which, or else its whole path."""
+    """A label each; equal ones are distinguished by the folder's name, or else its whole path."""
     labels = [record.label for record in records]
     # The folder's name, which people know; the whole path only where that is equal too.
     for places in ([run.root.name for run in runs], [shown(run.root) for run in runs]):
@@ -169,7 +169,7 @@ def scene_column(subjects: pd.DataFrame, scene: str, column: str = ERROR) -> dic
 
 
 def subject_of(items: pd.DataFrame, scene: str) -> dict[str, str]:
-    """Whose each row of a scene is, by the name that `scene_column` gives it."""
+    """The subject of each row of a scene, by the name that `scene_column` gives it."""
     rows = of_scene(items[["item", "subject", "scene"]], scene)
     return dict(zip(item_names(rows, scene), rows["subject"].astype(str), strict=True))
 

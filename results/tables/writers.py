@@ -180,7 +180,7 @@ def _columns(table: Table) -> RichTable:
 
 
 def _stacked(table: Table, width: int) -> Iterator[RenderableType]:
-    """A row a block: its words as a heading, then its numbers beside or below their heads."""
+    """One block per row: its words as a heading, then its numbers beside or below their heads."""
     words = [number for number in table.left if number < len(table.head)]
     numbers = [number for number in range(len(table.head)) if number not in words]
     cells = [row[number] for row in table.rows for number in numbers]

@@ -130,7 +130,7 @@ def log_new_parameters(active: ActiveRun, parameters: dict[str, Any]) -> None:
 
 
 def log_trained_model(run_id: str, name: str, weights: Path) -> None:
-    """Make the model that the active run has trained, once; its tag tells the file of weights."""
+    """Make the model that the active run has trained, once; its tag names the file of weights."""
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException

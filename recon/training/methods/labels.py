@@ -42,7 +42,7 @@ _SKIN = ("skin", "l_brow", "r_brow", "l_eye", "r_eye", "nose", "u_lip", "l_lip")
 
 @dataclass(frozen=True)
 class Labelling:
-    """What is fitted, to what, and where it is kept; small, so that any process can be told.
+    """What is fitted, to what, and where it is kept; small, to be sent to any process.
 
     Attributes:
         data: folder of shards.
@@ -206,5 +206,5 @@ def _model(name: str) -> MorphableModel:
 
 @lru_cache(maxsize=1)
 def _fitter(name: str, size: int) -> Fitter:
-    """One a process: its preconditioner takes longer than a face."""
+    """One per process: its preconditioner takes longer than a face."""
     return Fitter(_model(name), size)

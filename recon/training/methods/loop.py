@@ -122,9 +122,7 @@ def regressor_loop(
         peers=worker.peers,
     )
     held_out = FaceShards(job.validation) if job.validation else None
-    # A resumed training has its own weights; where it began is not looked at again.
-    fresh = job.start if not job.folder.checkpoint.is_file() else None
-    start = starting_weights(fresh, recipe, model) if fresh else None
+    start = starting_weights(job.first_weights, recipe, model) if job.first_weights else None
     worker = replace(worker, seed=job.seed, start=start)
     labelling = Labelling(job.data, job.model, job.folder.labels, len(shards))
     material = Material(model, shards, photographs, labelling)

@@ -83,9 +83,7 @@ def task_loop(job: TrainingJob, recipe: VisionRecipe, worker: Worker, listen: Li
     people = _people(recipe, photographs)
     # As many directions as people, whether or not their photographs can be read.
     make: MakeLearner = partial(training_of(recipe), recipe, int(people.max()) + 1)
-    # A resumed training has its own weights; where it began is not looked at again.
-    fresh = job.start if not job.folder.checkpoint.is_file() else None
-    start = _starting_weights(fresh, recipe) if fresh else None
+    start = _starting_weights(job.first_weights, recipe) if job.first_weights else None
     worker = replace(worker, seed=job.seed, start=start)
     source = BatchSource(
         shards=photographs,
@@ -127,7 +125,7 @@ def open_photographs(folder: Path, limit: int | None = None) -> FaceShards | Cel
 
 
 def _people(recipe: VisionRecipe, photographs: Photographs) -> NDArray[np.int64]:
-    """Number of the person in each photograph; all 0 where nobody is to be told apart."""
+    """Number of the person in each photograph; all 0 where people are not distinguished."""
     _check_labels(recipe, photographs)
     if "people" not in recipe.needs:
         return np.zeros(len(photographs), dtype=np.int64)

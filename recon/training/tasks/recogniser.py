@@ -86,7 +86,7 @@ def with_margin(cosines: Tensor, people: Tensor, angle: float) -> Tensor:
 
 
 def verification_accuracy(features: NDArray[np.floating], people: NDArray[np.int64]) -> float:
-    """Share of pairs told right, same and different people weighing one half each.
+    """Share of pairs verified right, same and different people weighing one half each.
 
     The threshold on the cosine is chosen on other people than it is tried on: five folds of people,
     pairs within a fold only, the mean over the folds that hold pairs of both sorts.

@@ -1,4 +1,4 @@
-"""Waiting for Ray while there is hope: one that is too small or cannot work waits for ever."""
+"""Time-out for Ray: a cluster that is too small, or cannot start a worker, would wait for ever."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Watchdog(threading.Thread):
         self.failure: FacebenchError | None = None
 
     def heartbeat(self) -> None:
-        """A result is there: the time starts anew."""
+        """A result has come: the time-out starts again."""
         self._large = self._sound = time.monotonic()
 
     def run(self) -> None:

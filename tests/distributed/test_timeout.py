@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from facebench.distributed import patience
-from facebench.distributed.patience import TIMEOUT, Needs, cluster_timeout
+from facebench.distributed import timeout
+from facebench.distributed.timeout import TIMEOUT, Needs, cluster_timeout
 from facebench.errors import FacebenchError
 
 pytestmark = pytest.mark.usefixtures("ray_running")
@@ -78,7 +78,7 @@ def test_nodes_whose_workers_die_as_they_start_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As where the disk of their logs is full: Ray tries for ever."""
-    monkeypatch.setattr(patience, "_do_nothing", die)
+    monkeypatch.setattr(timeout, "_do_nothing", die)
     never = ray.remote(num_cpus=1000)(sleep).remote(0)
     with (
         pytest.raises(FacebenchError, match=r"every worker of Ray dies.*make room.*goes on"),
@@ -96,26 +96,26 @@ def test_what_comes_while_nodes_are_asked_counts(monkeypatch: pytest.MonkeyPatch
             asked.set()
             return ["n1"]
 
-        monkeypatch.setattr(patience, "_nodes_without_workers", ask)
+        monkeypatch.setattr(timeout, "_nodes_without_workers", ask)
         assert asked.wait(20)
         time.sleep(0.5)
 
 
 def test_nobody_asks_nodes_once_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray may then be ended, and what still waits in it would end with a traceback or worse."""
-    monkeypatch.setattr(patience, "_do_nothing", doze)
+    monkeypatch.setattr(timeout, "_do_nothing", doze)
     begun = threading.Event()
-    nodes = patience._nodes_without_workers
+    nodes = timeout._nodes_without_workers
 
     def ask(over: threading.Event) -> list[str]:
         begun.set()
         return nodes(over)
 
-    monkeypatch.setattr(patience, "_nodes_without_workers", ask)
+    monkeypatch.setattr(timeout, "_nodes_without_workers", ask)
     with cluster_timeout(Needs(cpus=1)):
         assert begun.wait(20)
         time.sleep(0.5)
-    assert not any(isinstance(one, patience._Watchdog) for one in threading.enumerate())
+    assert not any(isinstance(one, timeout._Watchdog) for one in threading.enumerate())
 
 
 def test_as_long_as_something_comes_it_is_waited_for() -> None:
