@@ -226,7 +226,7 @@ def only_landmarks(files: Sequence[Path]) -> Path | None:
         return files[0] if files and not _is_of_photograph(files[0]) else None
     found = {path: points for path in files if len(points := _points_in(path))}
     if not found:
-        return files[0]  # Whoever reads it says what is wrong with it.
+        return files[0]  # Its reader says what is wrong with it.
     # What holds no landmarks, as a table of the person's age, is not one of them.
     # All 68 say more than NoW's seven of them, which methods write beside.
     chosen = max(found, key=lambda path: len(found[path]))
@@ -324,7 +324,7 @@ def _from_json(content: bytes) -> list[float]:
         found = found.get("nose_tip", found)
     if isinstance(found, dict):
         found = [found[axis] for axis in "xyz"]
-    # A text or a truth value is a number to Python, and to nobody who wrote one.
+    # Python takes a text or a truth value for a number; a file means none by it.
     if not isinstance(found, list) or not all(type(value) in (int, float) for value in found):
         raise ValueError("no list of three numbers")
     return found

@@ -122,7 +122,7 @@ def check_arguments(options: dict[str, Any]) -> None:
         if name in _ANSWERED and options.get("as_json"):
             continue
         value = options.get(name)
-        # What may be given several times comes as a tuple; the first mistake is told.
+        # What may be given several times comes as a tuple; the first mistake is reported.
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None:
                 check(item)
@@ -162,7 +162,7 @@ def _check_run(text: str | Path) -> None:
     if not path.exists() and not _RUN_ID.fullmatch(str(text)):
         said = f"{path}: neither a run folder nor an MLflow run's id"
         raise FacebenchError(said, _beside(path) or _WRITES_RUNS)
-    # A folder of several runs is told their names by the command itself.
+    # For a folder of several runs the command itself lists their names.
     if path.is_dir() and not any(path.glob("run.json")) and not any(path.glob("*/run.json")):
         raise FacebenchError(f"{path} is not a run folder", "it holds no run.json")
 

@@ -77,7 +77,7 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
     from ..recon.files.writing import lock_folder
     from ..results.audit.folder import write_audit
 
-    # Before the people are measured: a place that cannot be used costs nobody an hour.
+    # Before the people are measured: a place that cannot be used must not cost an hour.
     with lock_folder(out, "audit", ("audit.json",)) if out else nullcontext():
         audit = _audit(as_json, out / "people" if out else None, **options)
         page = write_audit(audit, out) if out else None

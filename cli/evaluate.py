@@ -73,7 +73,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         --prediction-landmarks face.txt --scan-landmarks scan.txt --json
       facebench evaluate predictions NoW_Dataset --protocol now --out runs/now
     """
-    # One folder and one file is a mistake of a set, told there.
+    # One folder and one file is a mistake of a set, and reported there.
     if options["prediction"].is_dir() or options["scan"].is_dir():
         _evaluate_set(context)
     else:

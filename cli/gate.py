@@ -114,7 +114,7 @@ def _baseline(place: str, judged: RunFolder) -> Baseline:
     from ..results.tables.basis import refuse_unfinished
     from ..results.tracking.run import open_runs
 
-    # By its ending too: a file that is missing is told as a file, not looked for as a run.
+    # By its ending too: a missing file is reported as a file, not looked for as a run.
     if place.endswith(".json") or Path(place).is_file():
         return Baseline.read(Path(place))
     with open_runs([place]) as (run,):

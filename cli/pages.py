@@ -191,7 +191,7 @@ def _serve(uri: str, port: int, found: Sequence[Page], show: bool) -> None:
 
 
 def _print(address: str, found: Sequence[Page], show: bool) -> None:
-    # Addresses one below the other, to be told apart and clicked.
+    # One address per line, to be clicked.
     width = max(len(title) for title, _ in found)
     for title, path in found:
         click.echo(f"{title:<{width}}  {address}{path}")

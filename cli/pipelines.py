@@ -296,7 +296,7 @@ def _measure(entries: Sequence[Entry], request: RunRequest, options: dict[str, A
 
     missing, needed = [], False
     for entry in entries:
-        # Again, now that every method has its weights; the first missing one is told at once.
+        # Again, now that every method has its weights; the first missing one is reported at once.
         benchmark = ready(entry, request)
         if not is_measured(entry, benchmark, request):
             missing.append(entry)

@@ -158,7 +158,7 @@ def _prepare(job: PreparationJob, cluster: bool, quiet: bool) -> dict[str, Any]:
 
         def count(part: Part) -> None:
             nonlocal faces
-            # In the note and not the bar: nobody knows before how many faces there will be.
+            # In the note and not the bar: the number of faces is not known before.
             faces += part.faces
             advance(part.photographs, note=count_of(faces, "face"))
 

@@ -255,7 +255,7 @@ def _measure(
     given, arguments = given_options(context), plain_options(context)
     # The record before any work: from here on the same command continues.
     folder.begin(describe_run(benchmark, request, command_line(context), given, arguments))
-    # Now and not at the end: a store that cannot be written is told before hours of work.
+    # Now and not at the end: a store that cannot be written is reported before hours of work.
     connect(request.dataset)
     n_clips = len(unfinished_tasks(benchmark.clips, folder.ledger))
     n_jobs = benchmark.passes * len(item_jobs(benchmark.dataset.items))

@@ -294,7 +294,7 @@ def export(path: Path, checkpoint: Path | None, model: str, as_json: bool) -> in
 
     face_model = load_model(model)
     loaded = load_regressor(checkpoint or embedded_weights(face_model.name), face_model)
-    # What is told is what was measured: the file is run before it is kept.
+    # The printed error is measured: the file is run before it is kept.
     difference, metadata = export_onnx(loaded, face_model, path)
     size = path.stat().st_size
     if as_json:

@@ -384,7 +384,7 @@ def _from_clip(method: Method, ledger: Ledger, clip: Clip) -> Prediction:
         others = [(first + 1, last + 1, count) for first, last, count in total.others]
         reasons.append(f"other faces are left out: {describe_others(others)}")
     note = "; ".join(reasons)
-    # A mean of some of the frames is another number, and nobody would see it.
+    # A mean of some of the frames is another number, and would not be noticed.
     if not total.finished:
         return Prediction(None, note or UNFINISHED, read, faces)
     if not faces:

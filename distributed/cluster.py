@@ -136,7 +136,7 @@ def total(resource: str) -> float:
 
 
 def _connect(cluster: bool) -> None:
-    # A benchmark of unpublished data reports to nobody.
+    # A benchmark of unpublished data sends no usage reports.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Its workers would be 15 nicer than the command: beside other work they take minutes to start.
@@ -194,7 +194,7 @@ def _initialise(address: str) -> None:
         try:
             ray.init(
                 address=address,
-                # Of a cluster the head has decided already; here nobody would look at a dashboard.
+                # Of a cluster the head has decided already; here a dashboard is of no use.
                 include_dashboard=False if address == "local" else None,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
@@ -293,7 +293,7 @@ def _children() -> dict[int, tuple[str, str]]:
 
 def be_quiet() -> None:
     """Keep Ray's notes off the terminal; what a user must know comes as an error or a row."""
-    # Not of their parent: Ray sets the level of `ray` anew at every start.
+    # Not of their parent: Ray sets the level of `ray` again at every start.
     for name in ("ray.data", "ray.train", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -233,7 +233,7 @@ class _Describer:
             if not self.fault:
                 self.method = build_method(job.method, job.options)
         except (FacebenchError, OSError) as error:
-            # Ray would try again and again to start it, and tell nobody what was wrong.
+            # Ray would try again and again to start it, and not say what is wrong.
             told = error.message if isinstance(error, FacebenchError) else error_line(error)
             node = ray.util.get_node_ip_address()
             self.fault = {"fault": f"node {node}: {told}", "hint": NOT_THERE}

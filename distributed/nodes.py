@@ -236,6 +236,6 @@ def _codes_of_nodes() -> Iterator[tuple[str, str]]:
     nodes = [node for node in ray.nodes() if node["Alive"] and able & node["Resources"].keys()]
     asked = [(node["NodeManagerAddress"], _ask(node["NodeID"], digest)) for node in nodes]
     for address, answer in asked:
-        # One that is lost or full is met, and told, by the work itself.
+        # One that is lost or full is met, and reported, by the work itself.
         with suppress(ray.exceptions.RayError):
             yield address, ray.get(answer, timeout=NODE_SECONDS)

@@ -195,7 +195,7 @@ def _train_in_group(config: dict[str, Any]) -> tuple[str, str] | None:
         os.chdir(config["folder"])
     context = get_context()
     count = context.get_world_size()
-    # Of many that were lost one may be left, and shares its batches with nobody.
+    # Where all others were lost, one worker is left and has the whole batch.
     peers = DistributedGroup(context.get_world_rank(), count) if count > 1 else SINGLE_PROCESS
     worker = Worker(_device(), peers, prepare_model)
     if refused := _refusal(config["code"], worker):

@@ -82,7 +82,7 @@ def check_digests(method: Described, again: Described) -> Iterator[Finding]:
 
 def process_state() -> dict[str, object]:
     """The state of this process that a method may change, by name."""
-    # Meshes on disk need no PyTorch; where nobody has imported it, it is as it will begin.
+    # Meshes on disk need no PyTorch; where it is not imported, its state is the initial one.
     torch = sys.modules.get("torch")
     return {
         "the working folder": Path.cwd(),

@@ -82,7 +82,7 @@ def open_dataset(
     if not items:
         raise FacebenchError(f"{root}: no subject or scene is left to measure")
     unwanted = set(known) - wanted
-    # Not `in wanted`: a problem may be of something that is no subject at all, and must be told.
+    # Not `in wanted`: a problem may be of something that is no subject, and must be reported.
     problems = (p for p in listing.problems if p.where.partition("/")[0] not in unwanted)
     ids = {f"{p.subject}/{p.scene}" for p in listing.items if p.scene not in chosen}
     # File systems list in any order; results, digests and `first` must not depend on it.

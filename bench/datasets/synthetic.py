@@ -34,7 +34,7 @@ def read(root: Path) -> Listing:
     drawn = {item.scene for item in listing.items if item.clip is not None}
     items = tuple(item for item in listing.items if item.scene in drawn)
     kept = {item.id for item in items}
-    # Else the record would complain of videos that nobody meant to draw.
+    # Else the record would miss videos that were never to be drawn.
     gone = {item.id for item in listing.items} - kept
     return replace(
         listing, items=items, problems=tuple(p for p in listing.problems if p.where not in gone)

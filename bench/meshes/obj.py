@@ -115,7 +115,7 @@ def _plain_text(content: bytes) -> bytes:
     if content.startswith(_WIDE_MARKS):
         content = content.decode("utf-16").encode()
     text = content.removeprefix(_MARK).removesuffix(b"\0")  # the end of a string of C
-    # Zeros stand where a copy was broken off: the faces behind them would be missed by nobody.
+    # Zeros stand where a copy was broken off: the faces behind them would be lost in silence.
     if b"\0" in text:
         raise ValueError("zero bytes in its text: half a copy, or UTF-16 without its mark")
     if b"\r" in text:

@@ -224,7 +224,7 @@ class MeshPredictions:
         if vertices is None:
             return None
         own = _in_mm(raw.vertices[vertices], self.unit)
-        # Those of a file of ours are right; of somebody's list of vertices nobody knows.
+        # Those of our own files are right; a user's list of vertices may not be.
         return own if self._topology is None else own.in_order()
 
     @cached_property
@@ -240,7 +240,7 @@ def read_vertices(path: Path) -> NDArray[np.int64]:
     """
     try:
         words = read_text(path, _MOST_BYTES).replace(",", " ").split()
-        # Python takes 1_000 for a number, nobody means it.
+        # Python takes 1_000 for a number; files never mean it.
         if wrong := next((word for word in words if not re.fullmatch(r"[+-]?\d+", word)), ""):
             raise ValueError(f"'{wrong[:40]}' is none")
         vertices = np.array(list(map(int, words)), np.int64)

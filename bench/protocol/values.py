@@ -109,7 +109,7 @@ def _nearest_key(key: str, known: Iterable[str]) -> str:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # Only for a value: an unknown name is told without this import.
+    # Only for a value: an unknown name is refused without this import.
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -24,7 +24,7 @@ LEAST_SHARE = 0.02
 # The same for a node, without which others nearby carry the surface.
 LEAST_NODE_SHARE = 0.15
 OFF_MIDDLE = 0.3  # Of a cell.
-STEP_MM = 1.0  # By which the slope of a field is told: far less than its nodes are apart.
+STEP_MM = 1.0  # Step of the field's finite differences: far less than its nodes are apart.
 
 
 @dataclass(frozen=True, eq=False)

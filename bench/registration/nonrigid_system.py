@@ -23,7 +23,7 @@ MIN_POINTS = 150  # Fewer matched points than this do not tell how a face is def
 NORMAL_MM = 5.0
 N_FOUND = 3  # Points of the prediction that one of the scan finds.
 LEAST = 1e-9  # Instead of nothing, where it divides.
-LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan is told from it by noise only.
+LEAST_SPREAD_MM = 0.1  # A prediction closer than this to its scan differs from it by noise only.
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _register_rigidly(
     weights = np.r_[areas / areas.sum(), np.full(len(own), share)]
     target = np.concatenate([points, theirs])
     for step in range(1, MOST_STEPS + 1):
-        # The region goes to the prediction: moving the prediction would build its tree anew.
+        # The region goes to the prediction: moving the prediction would rebuild its tree.
         closest = prediction.closest(transform.inverse().apply(points)).position
         source = np.concatenate([closest, own])
         motion = similarity_between(transform.apply(source), target, 1.0, weights)

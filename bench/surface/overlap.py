@@ -103,7 +103,7 @@ def match_scan(
 ) -> Correspondences:
     """Vertices `index` of the scan, of areas (N,), against the prediction moved by a transform."""
     points, normals = scan.vertices[index], scan.normals[index]
-    # The scan goes to the prediction: moving the prediction would mean building its tree anew.
+    # The scan goes to the prediction: moving the prediction would mean rebuilding its tree.
     in_own_space = transform.inverse().apply(points)
     found = prediction.closest(in_own_space, intersection.fade_mm / transform.scale or None)
     closest = found.moved(transform)

@@ -83,7 +83,7 @@ def basel_2009(
     """
     from ...recon.morphable.basel import is_front_file, read_basel2009, read_basel_front
 
-    # One command for both files: what a user has is told by its variables, not by its name.
+    # One command for both files: which one it is follows from its variables, not from its name.
     if is_front_file(path):
         # Each of the two files by default in the unit that its makers wrote it in.
         save(read_basel_front(path, unit or "dm"), out, counts)

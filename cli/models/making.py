@@ -147,7 +147,7 @@ def human(source: Path | None, seed: int, people: int, out: Path) -> None:
     from ...recon.morphable.load import load_model
 
     data = open_source(source)
-    # Opened before the work: a place that cannot be written is told at once.
+    # Opened before the work: a place that cannot be written is reported at once.
     with atomic_write(out) as draft:
         arrays = make_human(data, seed, people)
         digest = write_human(arrays, draft)

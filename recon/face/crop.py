@@ -213,7 +213,7 @@ def read_image_points(path: Path) -> NDArray[np.float64]:
 
 def _mean_face_at(five: NDArray[np.float64]) -> NDArray[np.float64]:
     """The 68 points of the embedded mean face, seen from the front, over five points (5, 2)."""
-    # SciPy's trees take half a second to import, and nobody else here makes that model.
+    # SciPy's trees take half a second to import, and only this function makes that model.
     from ..morphable.procedural import procedural_model
 
     model = procedural_model()
@@ -291,7 +291,7 @@ def _parse(path: Path, number: int, names: list[str], cells: list[str]) -> tuple
         if any(cells[len(names) :]):
             raise ValueError("columns")
         words = [row[name] for name in HEADER.split(",")]
-        if any("_" in word for word in words):  # Python takes 1_000, nobody means it
+        if any("_" in word for word in words):  # to Python 1_000 is a number
             raise ValueError("numbers")
         frame, left, top, width, height = map(float, words)
     except (KeyError, ValueError):

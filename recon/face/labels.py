@@ -175,7 +175,7 @@ def points_of_text(text: str, axes: int, name: str) -> Points:
         if "}" not in inside:
             raise FacebenchError(f"{name}: its braces do not close", "copy it again")
         stated = _STATED.search(head)
-        # What is outside of braces goes, its line ends stay: a fault is told with its line.
+        # What is outside of braces goes, its line ends stay: a fault is reported with its line.
         text = _OUTSIDE.sub(lambda found: "\n" * found[0].count("\n"), f"}}{text}{{")
     lines = [(n, line.strip()) for n, line in enumerate(text.split("\n"), start=1)]
     rows = [
@@ -244,7 +244,7 @@ def _words(line: str, axes: int) -> list[str]:
         if axes <= len(cells) <= axes + 1 and all(map(_is_number, cells[-axes:])):
             return cells
     words = _SEPARATORS.split(line.replace('"', ""))
-    # `10,5 20` is two numbers or three, and nobody can tell which.
+    # `10,5 20` may be two numbers or three.
     mixed = re.search(r"\d,\d", line) and re.search(r"\d\s+[-+.\d]", line)
     return [line] if mixed and len(words) == axes else words
 
@@ -335,7 +335,7 @@ def _is_number(word: str) -> bool:
         float(word)
     except ValueError:
         return False
-    return "_" not in word  # Python takes 1_000, nobody means it
+    return "_" not in word  # Python takes 1_000 for a number; files never mean it
 
 
 def _points_of_array(array: NDArray[np.generic], axes: int, name: str) -> Points:

@@ -314,7 +314,7 @@ class _Lease:
                 break
             time.sleep(min(1.0, RENEW_SECONDS / 4))
             now = object_facts(self._path)
-            # Nobody's clock counts, only whether it changes: those of two machines differ.
+            # No clock is compared, only whether it changes: those of two machines differ.
             if now is not None and now["e_tag"] != facts["e_tag"]:
                 raise _taken_error(self._path.parent)
             facts = now
@@ -354,7 +354,7 @@ class _Lease:
         except _condition_errors():
             self._lost = not self._is_ours()
         except FacebenchError:
-            return  # the store is away: who publishes next is told, and the lock may be ours yet
+            return  # the store is away: the next writer is refused, and the lock may still be ours
 
     def _is_ours(self) -> bool:
         """Whether the lock is one of which only the answer was lost."""

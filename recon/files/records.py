@@ -62,7 +62,7 @@ def bind(model: type[Record], table: Mapping[str, Any], where: str) -> Record:
     key: object = model
     adapter: TypeAdapter[Record] = _adapter(key)
     schema = _schema(key)
-    # Keys first: a mistyped one would otherwise be told as a missing one or be dropped in silence.
+    # Keys first: a mistyped one would otherwise be reported as missing or dropped in silence.
     for path, key, known in _unknown_keys(schema, schema, table, ""):
         raise FacebenchError(f"{where}: unknown key '{path}{key}'", did_you_mean(key, known))
     try:

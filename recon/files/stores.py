@@ -254,7 +254,7 @@ class _Ranged(io.RawIOBase):
         import obstore
 
         end = min(self._at + len(buffer), self._facts["size"])
-        # FFmpeg asks again after an error; the first one is what is told.
+        # FFmpeg asks again after an error; the first one is reported.
         if end <= self._at or self._failed:
             return 0
         store, key = place_of(self._path)

@@ -198,7 +198,7 @@ def lock_folder(
         command = ""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        # Before the lock, which is a file in somebody's folder, and again once nobody else writes.
+        # Before the lock, which is a file in the folder, and again once no other command writes.
         # Of a folder of an object store what lies here may be long outdated.
         if STORE_MIRROR not in folder.parts:
             _check_owner(folder, command, own)

@@ -59,7 +59,7 @@ def load_model(source: str | Path) -> MorphableModel:
     """
     # A file of this name in the working folder must not shadow the model of the package.
     if source in (EMBEDDED, PROCEDURAL):
-        # Building it takes a second or two: nobody who loads another model should pay for that.
+        # Building it takes a second or two, which other models should not cost.
         from .procedural import embedded_model
 
         return embedded_model()
@@ -134,7 +134,7 @@ def read_npz(path: Path, unit: str = "mm") -> MorphableModel:
         # Not multiplied by 1.0: that would turn float32 into float64 and change the digest.
         if unit != "mm" and name in arrays:
             arrays[name] = arrays[name] * MILLIMETRES[unit]
-    # The file's name, so that tables of two models can be told apart.
+    # The file's name, which distinguishes the tables of two models.
     arrays.setdefault("name", np.array(path.stem))
     return complete_model(arrays, str(path), unit, outward=True)
 

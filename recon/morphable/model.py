@@ -96,7 +96,7 @@ class MorphableModel:
             vertices=_combine(self.mean_shape, self.identity_basis, identity)
             + _combine(np.zeros_like(self.mean_shape), self.expression_basis, expression),
             triangles=self.triangles,
-            # A mesh has all 68 or none: whoever aligns by landmarks must not meet a -1.
+            # A mesh has all 68 or none: code that aligns by landmarks must not meet a -1.
             landmarks=self.landmarks if (self.landmarks >= 0).all() else None,
             colours=_combine(self.mean_albedo, self.albedo_basis, albedo).clip(0.0, 1.0),
         )

@@ -272,7 +272,7 @@ def _convolution(channels: int, width: int, kernel: int, stride: int = 1) -> nn.
 
 
 def _add(inner: Tensor, shortcut: nn.Module | None, features: Tensor) -> Tensor:
-    # In place on `inner`, which nobody else holds: the largest maps are here.
+    # In place on `inner`, which has no other reference: the largest maps are here.
     return inner.add_(features if shortcut is None else shortcut(features)).relu_()
 
 

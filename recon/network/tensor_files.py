@@ -312,7 +312,7 @@ def file_problem(path: Path) -> str:
 def _load(path: Path, source: str) -> Any:
     if not path.is_file():
         raise FacebenchError(f"no weights at {path}", f"they come from {source}")
-    # First bytes first: what PyTorch says of a web page helps nobody.
+    # First bytes first: PyTorch's error about a web page is no help.
     problem = file_problem(path)
     if problem:
         raise FacebenchError(f"{path} {problem}", f"the weights come from {source}")

@@ -68,7 +68,7 @@ def decode_mask(content: bytes, size: tuple[int, int]) -> Pixels:
         )
     # Nearest: between two classes there is no third.
     classes = np.array(picture.resize((width, height), Image.Resampling.NEAREST))
-    # Training looks up a weight by the class, and would fail at this photograph for ever.
+    # Training looks up a weight by the class, and would always fail at this photograph.
     if classes.max() >= len(CLASS_NAMES):
         raise RejectedError(Reason.SIDECAR, f"the mask has class {classes.max()}; the last is 18")
     return classes.astype(np.uint8)

@@ -205,7 +205,7 @@ class PreparedFolder:
             summary: what `summary.json` holds.
             image_size: side of the crops in px.
         """
-        # First of all: without a summary nobody takes what follows for finished.
+        # First of all: without a summary nothing that follows counts as finished.
         self.summary_file.unlink(missing_ok=True)
         drafts = self.folder / ".assembling"
         shutil.rmtree(drafts, ignore_errors=True)

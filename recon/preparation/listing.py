@@ -68,7 +68,7 @@ class Stored:
         if not Path(self.path).exists():
             fetch(Path(self.path))
         if self.member:
-            # With its time of change: an archive that was replaced is opened anew.
+            # With its time of change: an archive that was replaced is opened again.
             return _zip_archive(self.path, Path(self.path).stat().st_mtime_ns).read(self.member)
         with Path(self.path).open("rb") as file:
             file.seek(self.offset)

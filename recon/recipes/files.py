@@ -77,7 +77,7 @@ def kind_named(name: str, where: str) -> Kind:
         FacebenchError: there is none of that name.
     """
     if name not in _KINDS:
-        # Only for a name that is not ours: a broken plug-in then stops nobody else's training.
+        # Only for a name that is not ours: a broken plug-in then stops no other training.
         broken = _load_plugins()
         if name not in _KINDS:
             said = "; ".join([f"{where}: unknown kind '{name}'", *broken])

@@ -229,7 +229,7 @@ def draw_each_image(
     if device.type != "cpu" or threads == 1:
         return [_without_gradients(draw, image) for image in images]
     try:
-        # A thread per image has nobody to wait for: an operation on one image is too small for
+        # Threads per image never wait for each other: an operation on one image is too small for
         # torch to share among threads, which would wait for each other after every operation.
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(lambda image: _without_gradients(draw, image), images))

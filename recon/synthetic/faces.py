@@ -162,7 +162,7 @@ class FaceSampler(Sampler):
         return LabelledFace(f"{name}-f{frame:03d}", name, image, landmarks, mask, vector)
 
     def _coefficients(self, subject: int, frame: int) -> Coefficients:
-        # One stream per person, one per moment: more frames of somebody change nobody else.
+        # One stream per person, one per moment: more frames of one person change no other's.
         person = random_stream(self.seed, "faces", subject)
         identity = standard_normal(person, self.model.identity_basis.shape[2])
         albedo = random_albedo(person, self.model)

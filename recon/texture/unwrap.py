@@ -160,7 +160,7 @@ def map_to_disc(points: Points, triangles: Ints) -> Points:
     weights = _mean_value_weights(closed, fanned)
     chart = _solve_positions(weights, outer, circle)
     for _ in range(_STRETCH_STEPS):
-        # Columns, not rows: a stretched neighbour draws less, whoever asks.
+        # Columns, not rows: a stretched neighbour draws less, from either side.
         weights = weights @ _diagonal(1.0 / _stretch(closed, fanned, chart))
         chart = _solve_positions(weights, outer, circle)
     return chart[: len(points)]

@@ -93,7 +93,7 @@ def epoch_order(groups: tuple[int, ...], seed: int, epoch: int, pool: int) -> ND
     # The last key sorts first: by pool, and by chance within it.
     shuffled = np.lexsort((random.random(len(rows)), pools))
     found: NDArray[np.int64] = rows[shuffled]
-    # Cached: nobody may change the order under somebody else.
+    # Cached and shared: the order must not be changed in place.
     found.flags.writeable = False
     return found
 

@@ -125,7 +125,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
         torch.set_num_threads(job.threads)
     loop = make_loop(job, worker, listen)
     with lock_rank_zero(job.out) if loop.is_rank_zero else nullcontext():
-        # All read the checkpoint only now, when nobody else can write another one.
+        # All read the checkpoint only now, when no other command can write another one.
         worker.peers.all(torch.ones((), dtype=torch.bool, device=worker.device))
         loop.resume()
         try:

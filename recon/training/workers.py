@@ -91,7 +91,7 @@ class DistributedGroup(ProcessGroup):
 
     def all(self, here: Tensor) -> bool:
         """Whether it holds everywhere; all workers must ask."""
-        # Numbers, because gloo reduces no bools: the minimum is 1 where nobody has a 0.
+        # Numbers, because gloo reduces no bools: the minimum is 1 where no worker has a 0.
         votes = here.to(torch.int32).clone()
         distributed.all_reduce(votes, op=distributed.ReduceOp.MIN)
         return bool(votes)

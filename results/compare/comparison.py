@@ -317,7 +317,7 @@ def run_pairs(
     # One seed for all: every pair is judged by the same draws of subjects.
     keys = [(*pair, scene) for pair in chosen for scene in scenes]
     found = [_pair(tables, key, seed, tie_mm, on_common_region) for key in keys]
-    # One family of tests: whoever looks for a difference reads all cells of the table.
+    # One family of tests: a reader who looks for a difference reads all cells of the table.
     corrected = holm([pair.difference.p_value for pair in found]).tolist()
     return tuple(replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True))
 

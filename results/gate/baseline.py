@@ -158,7 +158,7 @@ def update_baseline(run: RunFolder, path: Path) -> Baseline:
     baseline = Baseline.of_run(run)
     _refuse_partial(run, baseline)
     record = run.record()
-    # Nobody could measure it again: the code that did is in no commit.
+    # It could not be measured again: the code that did is in no commit.
     if record.dirty:
         raise FacebenchError(
             f"{place_of(run)} was measured by changed code on top of commit {record.commit[:8]}",

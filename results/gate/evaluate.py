@@ -64,7 +64,7 @@ class Case:
 
     def scenes(self, rule: SceneRule) -> tuple[str, ...]:
         """The scenes that must keep to a rule."""
-        # Also the baseline's: a scene that nobody measures any more must not drop out.
+        # Also the baseline's: a scene that is no longer measured must not drop out.
         known = self.baseline.basis.scenes if self.baseline else ()
         return rule.scenes or tuple(dict.fromkeys((*self.record.scenes, *known)))
 
@@ -326,7 +326,7 @@ def _coverage(rule: Coverage, case: Case, scene: str) -> Check:
         return _unknown("coverage", scene, "the run has no such scene", "subjects", unit="share")
     cell = case.summary[scene]
     check = Check("coverage", scene, Status.PASSED, "subjects", scored_share(cell), rule.subjects)
-    # The first shortage is what is told: faces mean little where subjects are missing.
+    # The first shortage is reported: faces mean little where subjects are missing.
     if check.value >= rule.subjects and rule.faces > 0:
         check = replace(check, quantity="faces", value=cell.coverage, bound=rule.faces)
     short = short_of(rule, cell)

@@ -162,7 +162,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
         FacebenchError: the file cannot be read, holds no rules, or a key or value is wrong.
     """
     tables = _read(path)
-    # Before any table is read: a misspelt kind would be a rule that nobody checks.
+    # Before any table is read: a misspelt kind would be a rule that is never checked.
     for kind in tables:
         if kind not in KINDS:
             raise FacebenchError(f"{path}: no kind of rule '{kind}'", did_you_mean(kind, KINDS))

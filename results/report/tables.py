@@ -289,7 +289,7 @@ def _empty_frames(row: ChunkRow, begin: int) -> list[int]:
         return []
     spanned = np.zeros(row.frames, bool)
     for segment in row.segments:
-        # In a run of faces with gaps nobody knows which frames had none.
+        # In a run of faces with gaps it is not known which frames had none.
         if segment[FOUND] > 0:
             spanned[int(segment[FIRST]) - begin : int(segment[LAST]) - begin + 1] = True
     return [begin + int(number) for number in np.flatnonzero(~spanned)]

@@ -85,7 +85,7 @@ class RunFolder:
             FacebenchError: the folder holds a run of other settings.
         """
         if (self.root / "run.json").is_file():
-            # Before the settings: version 1 has other digests, and would be told to differ in them.
+            # Before the settings: version 1 has other digests, and would be said to differ in them.
             self._refuse_old()
             earlier = self._earlier()
             self._refuse_other(earlier, record)

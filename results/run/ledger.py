@@ -156,7 +156,7 @@ class Ledger:
             path for path in [*self._packs.files(), *self._loose()] if not is_whole(path)
         )
         for path in damaged:
-            # Kept for whoever looks into it, under a name that `*.parquet` does not match.
+            # Kept to be looked into, under a name that `*.parquet` does not match.
             path.replace(path.with_name(f".{path.name}.damaged"))
         loose = {
             path: (path.parent.relative_to(self.folder).as_posix(), int(path.stem))
@@ -238,7 +238,7 @@ class Ledger:
         """
         # Not as pandas' objects: of a million rows they take a hundred megabytes.
         rows = self._distinct_rows(["clip", "chunk", "command", "elapsed", "frames"])
-        # Of each command its own clock: the hours between two of them are nobody's work.
+        # Of each command its own clock: the hours between two of them are no work.
         ends = rows.group_by("command").aggregate([("elapsed", "max")]).sort_by("command")
         seconds = float(ends["elapsed_max"].to_numpy().sum())
         return float(pc.sum(rows["frames"]).as_py()) / seconds if seconds > 0 else float("nan")
@@ -297,7 +297,7 @@ def _of_one_person(
 def _segments(row: ChunkRow, start: int) -> Segments:
     if row.segments is not None or not row.faces:
         return row.segments if row.segments is not None and row.faces else np.empty((0, WIDTH))
-    # Without places nothing is told apart: the boxes came from a file, which is of one person.
+    # Without places there are no tracks: the boxes came from a file, which is of one person.
     ends = [float(start), float(start + row.frames - 1), row.faces, row.faces]
     return np.array([ends + [np.nan] * (WIDTH - len(ends))])
 

@@ -84,7 +84,7 @@ def code_digest() -> str:
     root = Path(__file__).resolve().parents[2]
     found = hashlib.sha256()
     for path in sorted(path for name in _COMPUTING for path in (root / name).rglob("*.py")):
-        # Nobody imports the others: an editor's locks, a notebook's copies.
+        # The others are never imported: an editor's locks, a notebook's copies.
         if not path.stem.isidentifier():
             continue
         found.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
@@ -299,7 +299,7 @@ def measured_dataset(record: RunRecord) -> Dataset:
     """
     if not record.data:
         raise FacebenchError("the run does not say where its data were")
-    # Predictions may be what told the items, as of plain pairs: a run knows their names.
+    # Predictions may define the items, as of plain pairs: a run knows their names.
     root = local_path(record.data).absolute()
     dataset = open_dataset(record.dataset, root, predictions=record.items)
     measured = set(record.items)
@@ -357,7 +357,7 @@ def training_minutes(weights: Path) -> float:
     work between steps, such as validation, do not count. Fits that were made for it as labels do,
     one after another.
     """
-    # Here: PyTorch comes with them, and whoever reads a record needs none.
+    # Here: PyTorch comes with them, and reading a record needs none.
     from ...recon.network.tensor_files import read_content, recipe_in
     from ...recon.training.loop import TrainingFolder
     from ...recon.training.methods.labels import label_minutes

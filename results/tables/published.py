@@ -172,7 +172,7 @@ def _refuse_mixture(lines: Sequence[dict[str, str]]) -> None:
 
 def _length(line: dict[str, str], column: str) -> float:
     try:
-        # Python takes 1_000, nobody means it.
+        # Python takes 1_000 for a number; files never mean it.
         value = float((line.get(column) or "nothing").replace("_", "no number"))
     except ValueError:
         value = math.nan

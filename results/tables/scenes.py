@@ -298,7 +298,7 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
         yield f"The runs found faces in different ways: {'; '.join(finders)}."
     if len({record.limit for record in records}) > 1:
         yield "The runs read different numbers of frames."
-    # Told of each, since fewer frames make the mean face of a clip less certain.
+    # Stated for each, since fewer frames make the mean face of a clip less certain.
     limits = sorted({record.limit for record in records if record.limit is not None})
     if limits:
         clips = "frame of each clip was" if limits == [1] else "frames of each clip were"

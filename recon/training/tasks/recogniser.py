@@ -123,7 +123,7 @@ def _pairs(
     """Cosine, whether it is one person, and fold, of every pair."""
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     first, second = np.triu_indices(len(people), k=1)
-    # By person, so that nobody is on both sides of a threshold's choice.
+    # By person, so that no one is on both sides of a threshold's choice.
     folds = np.unique(people, return_inverse=True)[1] % _FOLDS
     if within_folds:
         kept = folds[first] == folds[second]
