@@ -76,24 +76,7 @@ if TYPE_CHECKING:
 @click.option("--cluster", is_flag=True, help="Use a running Ray cluster.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @options_file
-def command(
-    photographs: tuple[Path, ...],
-    out: Path,
-    detector: str,
-    landmarks: str,
-    parser: str | None,
-    image_size: int,
-    all_faces: bool,
-    folders_are_subjects: bool,
-    mask_order: str,
-    face_px: float,
-    sharpness: float,
-    radius: int,
-    limit: int | None,
-    workers: int | None,
-    cluster: bool,
-    as_json: bool,
-) -> int:
+def command(**options: Any) -> int:
     """Turn PHOTOGRAPHS into training shards: framed faces, 68 landmarks, masks.
 
     PHOTOGRAPHS are folders (with all below them), .zip and .tar archives, or single files. Beside
@@ -115,28 +98,24 @@ def command(
     from ..recon.preparation.listing import list_photographs
     from ..recon.weights.catalogue import resolve_choice
 
+    out, as_json = options["out"], options["as_json"]
+    of_faces = ("face_px", "sharpness", "image_size", "all_faces", "mask_order")
     job = PreparationJob(
-        listing=list_photographs(photographs).first(limit),
+        listing=list_photographs(options["photographs"]).first(options["limit"]),
         out=out,
-        settings=PreparationSettings(
-            face_px=face_px,
-            sharpness=sharpness,
-            image_size=image_size,
-            all_faces=all_faces,
-            mask_order=mask_order,
-        ),
+        settings=PreparationSettings(**{name: options[name] for name in of_faces}),
         # Resolved here: the folder's plan must name what labelled its faces, not a default.
         networks=NetworkChoice(
-            resolve_choice("landmarks", landmarks),
-            parser or default_parser(),
-            resolve_choice("detector", detector),
+            resolve_choice("landmarks", options["landmarks"]),
+            options["parser"] or default_parser(),
+            resolve_choice("detector", options["detector"]),
         ),
-        radius=radius,
-        folders_are_subjects=folders_are_subjects,
-        workers=workers,
+        radius=options["radius"],
+        folders_are_subjects=options["folders_are_subjects"],
+        workers=options["workers"],
     )
     try:
-        summary = _prepare(job, cluster, quiet=as_json)
+        summary = _prepare(job, options["cluster"], quiet=as_json)
     except KeyboardInterrupt:
         click.echo("Interrupted; what is done is kept, the same command continues.", err=True)
         raise

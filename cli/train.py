@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -60,25 +60,7 @@ EMBEDDED = "embedded"
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @options_file
-def command(
-    data: Path,
-    recipe: str,
-    model: str,
-    out: Path,
-    steps: int | None,
-    minutes: float | None,
-    workers: int,
-    least_workers: int | None,
-    cluster: bool,
-    seed: int,
-    validation: Path | None,
-    threads: int,
-    limit: int | None,
-    start: Path | None,
-    resume: bool,
-    settings: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Train a regressor on photographs with landmarks and masks, no 3D labels.
 
     The other methods that 'ours' is compared with: mofa and genova use no labels either, tran first
@@ -107,52 +89,59 @@ def command(
       facebench train --data CelebAMask-HQ --recipe parser --out parser
       facebench train --data faces --recipe recogniser-embedded --validation others --out who
     """
+    steps, minutes, out = options["steps"], options["minutes"], options["out"]
     if steps and minutes:
         raise click.UsageError("--steps and --minutes both say how long: give one")
-    from ..recon.files.publishing import watching
-    from ..recon.recipes.files import load_any_recipe
-    from ..recon.training.run import TrainingJob
-
-    # Last, so that --steps wins over a --set of the same.
-    changes = [*settings, *([f"training.steps={steps}"] if steps else [])]
-    chosen = load_any_recipe(recipe, changes)
-    if start == Path(EMBEDDED) and not start.exists():
-        start = _embedded(chosen, model)
-    job = TrainingJob(
-        data=data,
-        recipe=chosen,
-        model=model,
-        out=out,
-        seed=seed,
-        validation=validation,
-        limit=limit,
-        threads=threads,
-        start=start,
-    )
-    if cluster and address_of(out):
+    if options["cluster"] and address_of(out):
         # The checkpoint is published by this machine, and its writer may be on another.
         raise FacebenchError(
             f"{out}: a training on a cluster needs a folder that all of its machines see",
             "give such a folder as --out; --data and --validation may be addresses",
         )
+    from ..recon.files.publishing import watching
     from ..results.tracking.training import is_kept, keep_training
 
+    job = _job(options)
+    workers = _Workers(options["workers"], options["least_workers"], options["cluster"])
     # Two commands in one folder would each overwrite the other's checkpoint.
     with job.folder.locked(), watching(out):
         # Read before anything is fitted or tried: a folder of another recipe or seed is refused.
-        if not job.steps_done() and resume:
+        if not job.steps_done() and options["resume"]:
             raise FacebenchError(f"no checkpoint in {out}", "leave out --resume to begin there")
         if minutes:
-            job = _within(job, minutes, workers, least_workers, cluster)
+            job = _within(job, minutes, workers)
         done, last = job.steps_done(), job.recipe.training.steps
         # Also where only the last step is missing: weights and pictures are written after it.
         if done < last or not is_kept(job):
             advice = "" if steps or minutes else "Stop it and add --minutes 60 to end in an hour."
-            _run(job, done, workers, least_workers, cluster, advice)
+            _run(job, done, workers, advice)
             keep_training(job)
-        elif not as_json:
+        elif not options["as_json"]:
             click.echo(f"{shown(job.out)} is already trained to step {done}; nothing to do.")
-    _show(job, as_json)
+    _show(job, options["as_json"])
+
+
+class _Workers(NamedTuple):
+    """The processes that share each batch; see `distributed.train.train`."""
+
+    number: int
+    least: int | None
+    cluster: bool
+
+
+def _job(options: dict[str, Any]) -> TrainingJob:
+    """The training that the options ask for."""
+    from ..recon.recipes.files import load_any_recipe
+    from ..recon.training.run import TrainingJob
+
+    steps, start = options["steps"], options["start"]
+    # Last, so that --steps wins over a --set of the same.
+    changes = [*options["settings"], *([f"training.steps={steps}"] if steps else [])]
+    recipe = load_any_recipe(options["recipe"], changes)
+    if start == Path(EMBEDDED) and not start.exists():
+        start = _embedded(recipe, options["model"])
+    as_given = ("data", "model", "out", "seed", "validation", "limit", "threads")
+    return TrainingJob(recipe=recipe, start=start, **{name: options[name] for name in as_given})
 
 
 def _embedded(recipe: AnyRecipe, model: str) -> Path:
@@ -166,16 +155,15 @@ def _embedded(recipe: AnyRecipe, model: str) -> Path:
     return embedded_weights(model)
 
 
-def _within(
-    job: TrainingJob, minutes: float, workers: int, least_workers: int | None, cluster: bool
-) -> TrainingJob:
+def _within(job: TrainingJob, minutes: float, workers: _Workers) -> TrainingJob:
     """The job with as many steps as the minutes allow."""
     from ..distributed.train import train
     from ..recon.training.run import within_minutes
 
-    _fit_labels(job, workers > 1 or cluster, cluster)
+    _fit_labels(job, workers)
+    number, least, cluster = workers
     budget = within_minutes(
-        job, minutes, lambda trial: train(trial, workers, cluster, lambda row: None, least_workers)
+        job, minutes, lambda trial: train(trial, number, cluster, lambda row: None, least)
     )
     times = replace(job.recipe.training, steps=budget.steps)
     rate = f"{budget.images_per_s:.3g} photographs/s"
@@ -186,14 +174,7 @@ def _within(
     return replace(job, recipe=replace(job.recipe, training=times))
 
 
-def _run(
-    job: TrainingJob,
-    done: int,
-    workers: int,
-    least_workers: int | None,
-    cluster: bool,
-    advice: str,
-) -> None:
+def _run(job: TrainingJob, done: int, workers: _Workers, advice: str) -> None:
     from ..distributed.train import train
     from ._progress import training_progress
 
@@ -208,21 +189,22 @@ def _run(
     _warn(job)
     try:
         # Here and not in `train`, which would fit them too: only here a bar counts them.
-        _fit_labels(job, workers > 1 or cluster, cluster)
+        _fit_labels(job, workers)
         with training_progress(done, times.steps, times.batch_size, advice) as listen:
-            train(job, workers, cluster, listen, least_workers)
+            train(job, workers.number, workers.cluster, listen, workers.least)
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command resumes.", err=True)
         raise
 
 
-def _fit_labels(job: TrainingJob, parallel: bool, cluster: bool) -> None:
+def _fit_labels(job: TrainingJob, workers: _Workers) -> None:
     """Fit the faces that the method learns from, where they are not there yet."""
     from ..distributed.train import fit_labels, labelling_of
     from ._progress import count_on_bar
 
     if (labelling := labelling_of(job)) and (missing := labelling.missing()):
-        fits = fit_labels(labelling, parallel, cluster, job.threads)
+        parallel = workers.number > 1 or workers.cluster
+        fits = fit_labels(labelling, parallel, workers.cluster, job.threads)
         for _ in count_on_bar(fits, "fitting labels, 64 photographs each", len(missing), False):
             pass
 
