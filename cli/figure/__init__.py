@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -77,9 +77,7 @@ def curves(runs: tuple[str, ...], out: Path, width: float, dpi: int) -> None:
 @_shared.limit(4, "Subjects to show, spread over the first RUN's errors, the worst first.")
 @_shared.width
 @_shared.dpi
-def heat_maps(
-    runs: tuple[str, ...], out: Path, scene: str | None, limit: int, width: float, dpi: int
-) -> None:
+def heat_maps(runs: tuple[str, ...], scene: str | None, limit: int, **options: Any) -> None:
     """Faces of RUNs coloured by their error: a column per subject, a row per method.
 
     Each RUN is a folder of one protocol and dataset. A frame of each subject stands above, where
@@ -94,7 +92,7 @@ def heat_maps(
 
     with _series(runs) as series:
         sheet = error_sheet(series, scene or next(iter(series[0].summary)), limit)
-    _shared.write(sheet, out, width, dpi)
+    _shared.write(sheet, options)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ...results.figures.drawing import Sheet
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Options = Mapping[str, Any]
+"""A command's options by the names of the decorators below."""
 
 SEED = 20
 """Of `bench.figures.occlusion`; kept here so that help imports nothing."""
@@ -69,20 +71,15 @@ def limit(default: int, what: str = "Photographs to show.") -> Callable[[Functio
     return click.option("--limit", type=click.IntRange(1), default=default, help=what)
 
 
-def make_finder(detector: str) -> ManyFacesDetector:
-    """The detector of a choice.
-
-    Raises:
-        FacebenchError: its weights are not there.
-    """
+def _make_finder(options: Options) -> ManyFacesDetector:
     from ...recon.vision.detect import make_detector
     from ...recon.weights.catalogue import resolve_choice
 
-    return make_detector(resolve_choice("detector", detector))
+    return make_detector(resolve_choice("detector", options["detector"]))
 
 
-def make_landmarks(landmarks: str, device: str) -> LandmarkDetector:
-    """The landmark network of a choice.
+def make_landmarks(options: Options) -> LandmarkDetector:
+    """The landmark network of --landmarks.
 
     Raises:
         FacebenchError: its weights are not there.
@@ -90,33 +87,36 @@ def make_landmarks(landmarks: str, device: str) -> LandmarkDetector:
     from ...recon.vision.landmarks import make_landmark_detector
     from ...recon.weights.catalogue import resolve_choice
 
-    return make_landmark_detector(resolve_choice("landmarks", landmarks), device)
+    choice = resolve_choice("landmarks", options["landmarks"])
+    return make_landmark_detector(choice, options["device"])
 
 
-def read(places: Sequence[Path], limit: int, detector: str) -> tuple[Photograph, ...]:
-    """The first photographs with a face; what cannot be used is printed.
+def read(options: Options) -> tuple[Photograph, ...]:
+    """The first --limit photographs with a face; what cannot be used is printed.
 
     Raises:
         FacebenchError: none has a face.
     """
     from ...bench.figures.photographs import photograph_sources, read_faces
 
-    found = read_faces(photograph_sources(places), make_finder(detector), limit)
+    places = options["photographs"]
+    found = read_faces(photograph_sources(places), _make_finder(options), options["limit"])
     return _collect([found], places)
 
 
-def read_people(
-    places: Sequence[Path], people: int, each: int, detector: str
-) -> tuple[Photograph, ...]:
-    """So many photographs of each of so many people; what cannot be used is printed.
+def read_people(options: Options) -> tuple[Photograph, ...]:
+    """Photographs of --people subjects, three times --each; what cannot be used is printed.
 
     Raises:
         FacebenchError: nobody has two photographs with a face.
     """
     from ...bench.figures.photographs import photograph_sources, several_of_each
 
+    places = options["photographs"]
+    # As many as a synthetic person has: three kinds of change, and `each` of every kind.
+    people, each = options["people"], 3 * options["each"]
     sources = photograph_sources(places)
-    return _collect(several_of_each(sources, make_finder(detector), people, each), places)
+    return _collect(several_of_each(sources, _make_finder(options), people, each), places)
 
 
 def _collect(found: Iterable[Readable], places: Iterable[Path]) -> tuple[Photograph, ...]:
@@ -136,11 +136,12 @@ def _collect(found: Iterable[Readable], places: Iterable[Path]) -> tuple[Photogr
     return tuple(photographs)
 
 
-def write(sheet: Sheet, stem: Path, width: float, dpi: int) -> None:
+def write(sheet: Sheet, options: Options) -> None:
     """Write PNG and PDF and say where they are."""
     from ...results.figures.drawing import write_sheet
 
-    for path in write_sheet(sheet, plain_stem(stem), width, dpi):
+    stem = plain_stem(options["out"])
+    for path in write_sheet(sheet, stem, options["width"], options["dpi"]):
         click.echo(path)
 
 
@@ -150,10 +151,11 @@ def plain_stem(path: Path) -> Path:
     return path.with_suffix("") if path.suffix in (".png", ".pdf") else path
 
 
-def write_beside(stem: Path, ending: str, text: str) -> None:
+def write_beside(options: Options, ending: str, text: str) -> None:
     """Write a file of numbers beside the figure and say where it is."""
     from ...recon.files.text import write_text
 
+    stem = plain_stem(options["out"])
     path = stem.with_name(stem.name + ending)
     write_text(path, text)
     click.echo(path)

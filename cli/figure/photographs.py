@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._tables import print_json
 from . import _shared
+from ._shared import Options
 
 if TYPE_CHECKING:
     from ...bench.figures.consistency import Spread
@@ -32,19 +32,7 @@ if TYPE_CHECKING:
 @_shared.device
 @_shared.width
 @_shared.dpi
-def quality(
-    photographs: tuple[Path, ...],
-    out: Path,
-    methods: tuple[str, ...],
-    model: str,
-    detector: str,
-    landmarks: str,
-    limit: int,
-    seed: int,
-    device: str,
-    width: float,
-    dpi: int,
-) -> None:
+def quality(**options: Any) -> None:
     """Reconstruction quality: for each photograph overlay, shape and texture of every method.
 
     PHOTOGRAPHS are files and folders; without any, people are made from the face model. A method
@@ -64,21 +52,19 @@ def quality(
     from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.occlusion import quality_sheet
 
-    built = build_choices(method_choices(methods), model, device)
-    found = _photographs_or_made(photographs, model, limit, seed, detector)
-    faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
-    _shared.write(quality_sheet(found, faces, FaceArtist()), out, width, dpi)
+    built = build_choices(method_choices(options["methods"]), options["model"], options["device"])
+    found = _photographs_or_made(options)
+    faces = reconstruct_faces(built, found, _shared.make_landmarks(options))
+    _shared.write(quality_sheet(found, faces, FaceArtist()), options)
 
 
-def _photographs_or_made(
-    places: tuple[Path, ...], model: str, limit: int, seed: int, detector: str
-) -> tuple[Photograph, ...]:
-    if not places:
-        from ...bench.figures.occlusion import embedded_photographs
-        from ...recon.morphable.load import load_model
+def _photographs_or_made(options: Options) -> tuple[Photograph, ...]:
+    if options["photographs"]:
+        return _shared.read(options)
+    from ...bench.figures.occlusion import embedded_photographs
+    from ...recon.morphable.load import load_model
 
-        return embedded_photographs(load_model(model), limit, seed)
-    return _shared.read(places, limit, detector)
+    return embedded_photographs(load_model(options["model"]), options["limit"], options["seed"])
 
 
 @click.command(name="occlusion")
@@ -104,21 +90,7 @@ def _photographs_or_made(
 @_shared.device
 @_shared.width
 @_shared.dpi
-def occlusion(
-    photographs: tuple[Path, ...],
-    out: Path,
-    method: str,
-    parser: str,
-    model: str,
-    detector: str,
-    landmarks: str,
-    limit: int,
-    people: int,
-    seed: int,
-    device: str,
-    width: float,
-    dpi: int,
-) -> None:
+def occlusion(**options: Any) -> None:
     """Occlusion: texture mapping beside texture reconstruction, from the front and from a side.
 
     Mapping gives every vertex the colour that the photograph shows there, the method's light
@@ -140,41 +112,36 @@ def occlusion(
     from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.occlusion import occlusion_sheet
 
-    (built,) = build_choices([MethodChoice.parse(method)], model, device).values()
+    choice = MethodChoice.parse(options["method"])
+    (built,) = build_choices([choice], options["model"], options["device"]).values()
     # For methods that give no pose of their own.
-    places = _shared.make_landmarks(landmarks, device)
-    if photographs:
-        # On photographs nobody knows the true albedo, so there are no numbers.
+    landmarks = _shared.make_landmarks(options)
+    if options["photographs"]:
+        # The true albedo of photographs is not known, so there are no numbers.
         notes: tuple[str, ...] = ()
-        found = _shared.read(photographs, limit, detector)
-        faces = _of_photographs(found, built, parser, places, device)
+        faces = _of_photographs(built, landmarks, options)
     else:
-        stem = _shared.plain_stem(out)
-        measured, notes = _measure(built, model, people, seed, stem, places)
+        measured, notes = _measure(built, landmarks, options)
         # The further a head is turned, the more of it the camera does not see.
-        faces = most_turned(measured, limit)
-    sheet = occlusion_sheet(faces, FaceArtist(), notes)
-    _shared.write(sheet, out, width, dpi)
+        faces = most_turned(measured, options["limit"])
+    _shared.write(occlusion_sheet(faces, FaceArtist(), notes), options)
 
 
 def _of_photographs(
-    found: Sequence[Photograph],
-    method: Method,
-    parser: str,
-    places: LandmarkDetector,
-    device: str,
+    method: Method, landmarks: LandmarkDetector, options: Options
 ) -> list[TexturedFace]:
     from ...bench.figures.occlusion import add_textures, parsed_masks
     from ...bench.figures.photographs import photographed_faces
 
-    masks = parsed_masks(found, parser, device)
-    faces = photographed_faces(method, found, places)
+    found = _shared.read(options)
+    masks = parsed_masks(found, options["parser"], options["device"])
+    faces = photographed_faces(method, found, landmarks)
     # The parser's masks; of synthetic people the true ones are known.
     return [add_textures(*one) for one in zip(found, masks, faces, strict=True)]
 
 
 def _measure(
-    method: Method, model: str, people: int, seed: int, stem: Path, places: LandmarkDetector
+    method: Method, landmarks: LandmarkDetector, options: Options
 ) -> tuple[list[TexturedFace], tuple[str, ...]]:
     """Made-up faces with both textures, and their numbers, which are printed and kept too."""
     from ...bench.figures.occlusion import covered_faces, measure_textures, photograph_of
@@ -182,14 +149,14 @@ def _measure(
     from ...recon.morphable.load import load_model
     from ...results.figures.occlusion import albedo_csv, albedo_note
 
-    loaded = load_model(model)
-    covered = covered_faces(loaded, people, seed)
+    loaded = load_model(options["model"])
+    covered = covered_faces(loaded, options["people"], options["seed"])
     shown = [photograph_of(one.as_photographed()) for one in covered]
-    found = photographed_faces(method, shown, places)
+    found = photographed_faces(method, shown, landmarks)
     faces = [measure_textures(loaded, *one) for one in zip(covered, found, strict=True)]
     note = albedo_note([face.errors for face in faces if face.errors])
     click.echo(note)
-    _shared.write_beside(stem, ".csv", albedo_csv(faces))
+    _shared.write_beside(options, ".csv", albedo_csv(faces))
     return faces, (note,)
 
 
@@ -208,18 +175,7 @@ def _measure(
 @_shared.device
 @_shared.width
 @_shared.dpi
-def parsing(
-    photographs: tuple[Path, ...],
-    out: Path,
-    parser: str,
-    model: str,
-    detector: str,
-    limit: int,
-    seed: int,
-    device: str,
-    width: float,
-    dpi: int,
-) -> None:
+def parsing(**options: Any) -> None:
     """Face parsing: each photograph with its mask, and the legend of the 19 classes.
 
     On PHOTOGRAPHS the mask is the parser's. Without any, people are made from the face model and
@@ -236,31 +192,31 @@ def parsing(
     from ...results.figures.occlusion import parsing_sheet
 
     notes: list[str] = []
-    if photographs:
-        found = _shared.read(photographs, limit, detector)
-        masks = {"parsed": parsed_masks(found, parser, device)}
+    if options["photographs"]:
+        found = _shared.read(options)
+        masks = {"parsed": parsed_masks(found, options["parser"], options["device"])}
     else:
-        found, masks, notes = _made_with_masks(model, limit, seed, parser, device)
-    sheet = parsing_sheet(found, masks, FaceArtist(), notes)
-    _shared.write(sheet, out, width, dpi)
+        found, masks, notes = _made_with_masks(options)
+    _shared.write(parsing_sheet(found, masks, FaceArtist(), notes), options)
 
 
 def _made_with_masks(
-    model: str, limit: int, seed: int, parser: str, device: str
+    options: Options,
 ) -> tuple[tuple[Photograph, ...], dict[str, list[Mask]], list[str]]:
     from ...bench.figures.occlusion import labelled_faces, parsed_masks, photograph_of
     from ...recon.morphable.load import load_model
     from ...recon.network.vision_weights import EMBEDDED, embedded_network
     from ...results.figures.occlusion import agreement_note
 
-    faces = labelled_faces(load_model(model), limit, seed)
+    parser, model = options["parser"], load_model(options["model"])
+    faces = labelled_faces(model, options["limit"], options["seed"])
     found = tuple(photograph_of(face) for face in faces)
     # The first row of the sheet, what the parser's is judged by.
     masks = {"true mask": [face.mask for face in faces]}
     # True masks are worth a figure without a parser; one that was asked for is not optional.
     if parser == EMBEDDED and not embedded_network("parser").is_file():
         return found, masks, ["The package holds no parser: the true masks are shown."]
-    masks["parsed"] = parsed_masks(found, parser, device)
+    masks["parsed"] = parsed_masks(found, parser, options["device"])
     note = agreement_note(masks["parsed"], masks["true mask"])
     click.echo(note)
     return found, masks, [note]
@@ -287,23 +243,7 @@ def _made_with_masks(
 @_shared.width
 @_shared.dpi
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def consistency(
-    photographs: tuple[Path, ...],
-    out: Path,
-    methods: tuple[str, ...],
-    model: str,
-    detector: str,
-    landmarks: str,
-    recogniser: str,
-    people: int,
-    each: int,
-    limit: int,
-    seed: int,
-    device: str,
-    width: float,
-    dpi: int,
-    as_json: bool,
-) -> None:
+def consistency(**options: Any) -> None:
     """Consistency: one person's faces from photographs that differ in pose, expression and light.
 
     Shown are the photographs, and below them each method's face of every one: from the front,
@@ -327,31 +267,29 @@ def consistency(
     from ...bench.method.registry import build_choices, method_choices
     from ...results.figures import consistency as texts
 
-    built = build_choices(method_choices(methods), model, device)
-    found = _photographs(photographs, model, people, each, seed, detector)
-    faces = reconstruct_faces(built, found, _shared.make_landmarks(landmarks, device))
-    features = _features(recogniser, device)
+    built = build_choices(method_choices(options["methods"]), options["model"], options["device"])
+    found = _photographs(options)
+    faces = reconstruct_faces(built, found, _shared.make_landmarks(options))
+    features = _features(options["recogniser"], options["device"])
     spreads = [
         spread_of(label, found, shown, face_of(built[label]), features)
         for label, shown in faces.items()
     ]
-    _draw(found, faces, texts.spread_notes(spreads), limit, out, width, dpi)
+    _draw(found, faces, texts.spread_notes(spreads), options)
     # In the order of the photographs, each person once; a set would have none.
     names = list(dict.fromkeys(one.subject for one in found))
-    _shared.write_beside(_shared.plain_stem(out), ".csv", texts.spread_csv(spreads, names))
-    _print_spreads(spreads, as_json)
+    _shared.write_beside(options, ".csv", texts.spread_csv(spreads, names))
+    _print_spreads(spreads, options["as_json"])
 
 
-def _photographs(
-    places: tuple[Path, ...], model: str, people: int, each: int, seed: int, detector: str
-) -> tuple[Photograph, ...]:
-    if places:
-        # As many as a synthetic person has: three kinds of change, and `each` of every kind.
-        return _shared.read_people(places, people, 3 * each, detector)
+def _photographs(options: Options) -> tuple[Photograph, ...]:
+    if options["photographs"]:
+        return _shared.read_people(options)
     from ...bench.figures.occlusion import varied_photographs
     from ...recon.morphable.load import load_model
 
-    return varied_photographs(load_model(model), people, each, seed)
+    model, people = load_model(options["model"]), options["people"]
+    return varied_photographs(model, people, options["each"], options["seed"])
 
 
 def _features(choice: str, device: str) -> IdentityFeatures | None:
@@ -372,19 +310,15 @@ def _draw(
     photographs: Sequence[Photograph],
     found: Reconstructions,
     notes: Sequence[str],
-    limit: int,
-    out: Path,
-    width: float,
-    dpi: int,
+    options: Options,
 ) -> None:
     from ...recon.render.face_in_photograph import FaceArtist
     from ...results.figures.consistency import consistency_sheet
 
     # All people are measured, the first few are shown.
-    names = list(dict.fromkeys(one.subject for one in photographs))[:limit]
+    names = list(dict.fromkeys(one.subject for one in photographs))[: options["limit"]]
     shown = [one for one in photographs if one.subject in names]
-    sheet = consistency_sheet(shown, found, FaceArtist(), notes)
-    _shared.write(sheet, out, width, dpi)
+    _shared.write(consistency_sheet(shown, found, FaceArtist(), notes), options)
 
 
 def _print_spreads(spreads: Sequence[Spread], as_json: bool) -> None:
