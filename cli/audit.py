@@ -79,44 +79,10 @@ def command(out: Path | None, as_json: bool, **options: Any) -> None:
 
     # Before the people are measured: a place that cannot be used must not cost an hour.
     with lock_folder(out, "audit", ("audit.json",)) if out else nullcontext():
-        audit = _audit(as_json, out / "people" if out else None, **options)
+        work = _Work.of(options, quiet=as_json)
+        audit = _audit(options, work, out / "people" if out else None)
         page = write_audit(audit, out) if out else None
     _show(audit, page, as_json)
-
-
-def _audit(
-    quiet: bool,
-    kept: Path | None,
-    people: int | None,
-    data: Path | None,
-    models: tuple[str, ...],
-    protocols: str,
-    run: Path | None,
-    subjects: int | None,
-    workers: int | None,
-    cluster: bool,
-    seed: int,
-) -> Audit:
-    import os
-
-    import pandas as pd
-
-    from ..results.audit.folder import Audit
-
-    # Jobs that start no processes of their own and share nothing: one per processor.
-    work = _Work(workers or len(os.sched_getaffinity(0)), cluster, quiet)
-    with _connect_cluster() if cluster else nullcontext():
-        rows, sensitivities = pd.DataFrame(), []
-        if people or data:
-            rows = _against_the_truth(people, data, models, protocols, subjects, seed, work, kept)
-        if run:
-            sensitivities = _choices(run, subjects, seed, work)
-    source = (
-        f"{people} made people of each model: {', '.join(models)}" if people else "",
-        f"set {data} of the model {models[0]}" if data else "",
-        f"run {run}" if run else "",
-    )
-    return Audit(", ".join(filter(None, source)), rows, sensitivities, seed)
 
 
 class _Work(NamedTuple):
@@ -126,6 +92,35 @@ class _Work(NamedTuple):
     cluster: bool
     quiet: bool
 
+    @classmethod
+    def of(cls, options: dict[str, Any], quiet: bool) -> _Work:
+        """Jobs that start no processes of their own and share nothing: one per processor."""
+        import os
+
+        workers = options["workers"] or len(os.sched_getaffinity(0))
+        return cls(workers, options["cluster"], quiet)
+
+
+def _audit(options: dict[str, Any], work: _Work, kept: Path | None) -> Audit:
+    import pandas as pd
+
+    from ..results.audit.folder import Audit
+
+    people, data, models = options["people"], options["data"], options["models"]
+    run, seed = options["run"], options["seed"]
+    with _connect_cluster() if work.cluster else nullcontext():
+        rows, sensitivities = pd.DataFrame(), []
+        if people or data:
+            rows = _against_the_truth(options, work, kept)
+        if run:
+            sensitivities = _choices(run, options["subjects"], seed, work)
+    source = (
+        f"{people} made people of each model: {', '.join(models)}" if people else "",
+        f"set {data} of the model {models[0]}" if data else "",
+        f"run {run}" if run else "",
+    )
+    return Audit(", ".join(filter(None, source)), rows, sensitivities, seed)
+
 
 def _connect_cluster() -> AbstractContextManager[object]:
     from ..distributed.cluster import ray_connection
@@ -133,16 +128,7 @@ def _connect_cluster() -> AbstractContextManager[object]:
     return ray_connection(True)
 
 
-def _against_the_truth(
-    people: int | None,
-    data: Path | None,
-    models: tuple[str, ...],
-    protocols: str,
-    subjects: int | None,
-    seed: int,
-    work: _Work,
-    kept: Path | None,
-) -> pd.DataFrame:
+def _against_the_truth(options: dict[str, Any], work: _Work, kept: Path | None) -> pd.DataFrame:
     import pandas as pd
 
     from ..bench.audit.measure import AuditPlan
@@ -152,13 +138,13 @@ def _against_the_truth(
     from ..recon.morphable.load import load_model
     from ._progress import count_on_bar
 
-    names = [name.strip() for name in protocols.split(",") if name.strip()]
+    names = [name.strip() for name in options["protocols"].split(",") if name.strip()]
     chosen = tuple(read_settings(name, ()) for name in names)
     parts: list[pd.DataFrame] = []
-    for source in models:
+    for source in options["models"]:
         model = load_model(source)
-        audience = _people(people, data, model, subjects, seed)
-        plan = AuditPlan(model, PREDICTORS, chosen, seed)
+        audience = _people(options, model)
+        plan = AuditPlan(model, PREDICTORS, chosen, options["seed"])
         rows = audit_people(audience, plan, work.workers, work.cluster, kept)
         parts.extend(count_on_bar(rows, f"people of {model.name}", len(audience), work.quiet))
     order = [predictor.name for predictor in PREDICTORS]
@@ -166,16 +152,15 @@ def _against_the_truth(
     return _sort_rows(pd.concat(parts), [item.name for item in chosen], order)
 
 
-def _people(
-    people: int | None, data: Path | None, model: MorphableModel, subjects: int | None, seed: int
-) -> list[AuditedPerson]:
+def _people(options: dict[str, Any], model: MorphableModel) -> list[AuditedPerson]:
     """Whom to audit on: made now, or those of a set."""
+    people, data, subjects = options["people"] or 0, options["data"], options["subjects"]
     if data is None:
         from ..bench.audit.people import PeopleMaker
 
-        maker = PeopleMaker(model, seed)
+        maker = PeopleMaker(model, options["seed"])
         # By number: the first people are the same however many are made.
-        return [maker.person(number) for number in range(1, (people or 0) + 1)][:subjects]
+        return [maker.person(number) for number in range(1, people + 1)][:subjects]
     from itertools import islice
 
     from ..bench.audit.people import read_people

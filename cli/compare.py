@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -42,19 +42,7 @@ _NO_PARTS = (
 @click.option("--track", is_flag=True, help="Log the comparison to MLflow, for 'facebench ui'.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="table")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-def command(
-    runs: tuple[str, ...],
-    published: bool,
-    imports: tuple[Path, ...],
-    all_pairs: bool,
-    split: bool,
-    tie_mm: float,
-    common_region: bool,
-    regions: bool,
-    track: bool,
-    form: str,
-    out: Path | None,
-) -> None:
+def command(runs: tuple[str, ...], form: str, out: Path | None, **options: Any) -> None:
     """Compare benchmark runs, each a folder or the id of an MLflow run.
 
     The first table has the mean error and its standard deviation, below it the 95 % interval of
@@ -89,7 +77,8 @@ def command(
       facebench compare runs/ours 3f0c9f2e4b7a4d6c8e1a5b9d7c2f4e60 --format markdown
       facebench compare runs/* --split --format latex --out table.tex
     """
-    if common_region and track:
+    common_region, regions = options["common_region"], options["regions"]
+    if common_region and options["track"]:
         raise click.UsageError("--track keeps the protocol's own numbers: give no --common-region")
     from ..results.compare import compare, comparison_text, refuse_groups
     from ..results.tables.published import published_results, read_results
@@ -97,20 +86,20 @@ def command(
 
     with open_runs(runs) as folders:
         # Only when asked for: they were measured by other protocols.
-        literature = published_results() if published else ()
-        literature += tuple(row for path in imports for row in read_results(path))
+        literature = published_results() if options["published"] else ()
+        literature += tuple(row for path in options["imports"] for row in read_results(path))
         comparison = compare(
             folders,
             literature,
-            all_pairs=all_pairs,
-            tie_mm=tie_mm,
+            all_pairs=options["all_pairs"],
+            tie_mm=options["tie_mm"],
             on_common_region=common_region,
             regions=regions,
         )
         # Before it is tracked: what may not be compared shall not stand in MLflow.
-        if not split:
+        if not options["split"]:
             refuse_groups(comparison)
-        if track:
+        if options["track"]:
             _track(comparison)
     if regions and not any(any(group.parts.values()) for group in comparison.groups):
         click.echo(_NO_PARTS, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,16 +46,7 @@ def command() -> None:
 @_WORKERS
 @_JSON
 @options_file
-def faces(
-    model: str,
-    out: Path,
-    subjects: int,
-    frames: int,
-    image_size: int,
-    seed: int,
-    workers: int | None,
-    as_json: bool,
-) -> None:
+def faces(out: Path, workers: int | None, as_json: bool, **options: Any) -> None:
     """Training faces as Parquet shards: picture, landmarks, mask, true coefficients.
 
     Finished shards are kept: the same command continues after an interruption.
@@ -69,8 +61,7 @@ def faces(
     from ._progress import progress_bar
 
     # Kept in the plan: a file of this name may hold another model by the next command.
-    digest = load_model(model).digest
-    plan = FacesPlan(model, digest, subjects, frames, image_size, seed)
+    plan = FacesPlan(model_digest=load_model(options["model"]).digest, **options)
     with progress_bar("faces", plan.n_faces, quiet=as_json) as advance:
         paths = write_faces(plan, out, workers or _default_workers(plan.n_faces, 200), advance)
     _report(as_json, out, {"faces": plan.n_faces, "shards": [path.name for path in paths]})
@@ -89,17 +80,7 @@ def faces(
 @_WORKERS
 @_JSON
 @options_file
-def micc(
-    model: str,
-    out: Path,
-    subjects: int,
-    frames: int,
-    scenes: str,
-    boxes: bool,
-    seed: int,
-    workers: int | None,
-    as_json: bool,
-) -> None:
+def micc(out: Path, scenes: str, workers: int | None, as_json: bool, **options: Any) -> None:
     """A dataset in MICC's layout: scans in mm and three videos of each subject.
 
     The truth is kept beside it in OUT-truth. Finished subjects are kept: the same command continues
@@ -115,13 +96,14 @@ def micc(
     from ..recon.morphable.load import load_model
     from ._progress import progress_bar
 
-    digest = load_model(model).digest
-    plan = MiccPlan(model, digest, subjects, frames, chosen, boxes, seed)
+    digest = load_model(options["model"]).digest
+    plan = MiccPlan(model_digest=digest, scenes=chosen, **options)
+    subjects = plan.subjects
     with progress_bar("subjects", subjects, quiet=as_json) as advance:
         write_micc(plan, out, workers or _default_workers(subjects, 2), advance)
     # As planned, not as made now: after an interruption most were there already.
     clips = subjects * len(chosen)
-    _report(as_json, out, {"subjects": subjects, "videos": clips, "frames": clips * frames})
+    _report(as_json, out, {"subjects": subjects, "videos": clips, "frames": clips * plan.frames})
 
 
 def _chosen_scenes(text: str) -> tuple[str, ...]:
