@@ -1,4 +1,4 @@
-"""The library's door: arguments that are what the signatures say, errors that name them."""
+"""The library's door: arguments are checked against the signatures, and errors name them."""
 
 from __future__ import annotations
 
@@ -78,6 +78,8 @@ def checked_argument(name: str, value: Any, annotation: str) -> Any:
     kinds = [part.split("[")[0].rsplit(".")[-1] for part in annotation.split(" | ")]
     if value is None and "None" in kinds:
         return value
+    if type(value).__module__ == "numpy" and not getattr(value, "shape", True):
+        value = value.item()
     if isinstance(value, os.PathLike) and {"Path", "str"} & set(kinds):
         return Path(value) if "Path" in kinds else os.fspath(value)
     if "Path" in kinds and isinstance(value, str) and not value:
