@@ -196,8 +196,8 @@ def _train_in_group(config: dict[str, Any]) -> tuple[str, str] | None:
     context = get_context()
     count = context.get_world_size()
     # Where all others were lost, one worker is left and has the whole batch.
-    peers = DistributedGroup(context.get_world_rank(), count) if count > 1 else SINGLE_PROCESS
-    worker = Worker(_device(), peers, prepare_model)
+    group = DistributedGroup(context.get_world_rank(), count) if count > 1 else SINGLE_PROCESS
+    worker = Worker(_device(), group, prepare_model)
     if refused := _refusal(config["code"], worker):
         return refused, SAME_CODE
     try:
@@ -213,7 +213,7 @@ def _refusal(code: str, worker: Worker) -> str:
         return ""
     other = other_code(code)
     # Who has the right code must hear of it too, or would wait for the others.
-    same = worker.peers.all(torch.tensor(not other, device=worker.device))
+    same = worker.group.all(torch.tensor(not other, device=worker.device))
     return "" if same else other or "a node's facebench is another than the command's"
 
 

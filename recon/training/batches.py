@@ -118,7 +118,7 @@ class BatchSource:
         image_size: side of the images of a batch in px; stored pictures are resampled to it.
         seed: of order and augmentation.
         transform: random change of a sample.
-        peers: the workers that share a batch.
+        group: the workers that share a batch.
         join: of the photographs, and what a method knows of their rows, to a batch.
     """
 
@@ -127,7 +127,7 @@ class BatchSource:
     image_size: int
     seed: int
     transform: Transform
-    peers: ProcessGroup = SINGLE_PROCESS
+    group: ProcessGroup = SINGLE_PROCESS
     join: Join = join_photographs
 
     def batch(self, step: int) -> Any:
@@ -135,7 +135,7 @@ class BatchSource:
         # The order of all workers, from which each takes its places: no message is needed.
         rows = rows_of_step(self.shards.groups, self.batch_size, step, self.seed).tolist()
         # Every n-th place, so that shares differ by one photograph at most.
-        places = range(self.peers.rank, self.batch_size, self.peers.count)
+        places = range(self.group.rank, self.batch_size, self.group.count)
         kept, found = read_samples(self.shards, {place: rows[place] for place in places})
         if not kept:
             raise FacebenchError(f"no row of step {step} in {self.shards.folder} could be read")

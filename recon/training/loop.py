@@ -60,7 +60,7 @@ class Loop:
     @property
     def is_rank_zero(self) -> bool:
         """Whether this worker writes."""
-        return self.trainer.peers.rank == 0
+        return self.trainer.group.rank == 0
 
     def resume(self) -> int:
         """Take up the newest checkpoint of the folder, if any; the step it stands at."""
@@ -82,7 +82,7 @@ class Loop:
         """
         times = self.trainer.recipe.training
         meter = LossMeter()
-        rank = self.trainer.peers.rank
+        rank = self.trainer.group.rank
         guard = NonFiniteGuard(times.skipped_in_a_row, self.folder.path, rank)
         batches = prefetch(self.source, self.trainer.step, times.steps, self.readers)
         # Closed on every way out, or a reader of the next batch would hold the process open.
@@ -105,7 +105,7 @@ class Loop:
         done = step == last
         # The last step always has its line, whatever the intervals are.
         if done or step % times.log_every == 0:
-            self._log(meter.row(step, self.trainer.skipped, self.trainer.peers.count))
+            self._log(meter.row(step, self.trainer.skipped, self.trainer.group.count))
         if self.validate and (done or step % times.validate_every == 0):
             with self.trainer.descent.averaged():
                 self.folder.append(self.folder.validation, self.validate())

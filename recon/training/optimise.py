@@ -57,15 +57,15 @@ class Trainable(ABC, Generic[Batch]):
         torch.manual_seed(worker.seed)
         self.recipe = recipe
         self.model_digest = model_digest
-        self.seed, self.device, self.peers = worker.seed, worker.device, worker.peers
+        self.seed, self.device, self.group = worker.seed, worker.device, worker.group
         self.step = 0
         self.skipped = 0
 
-    def join_peers(self, learner: nn.Module, worker: Worker) -> None:
-        """Bring what learns to its device and among its peers."""
+    def join_group(self, learner: nn.Module, worker: Worker) -> None:
+        """Bring what learns to its device and into its process group."""
         self.learner = learner
         # In place: optimiser, average and distributed network then hold the same tensors.
-        self.peers.prepare(channels_last(learner).to(self.device), self.device)
+        self.group.prepare(channels_last(learner).to(self.device), self.device)
         # What is frozen is left out: distributed gradients wait for every parameter they are told
         # of.
         learned = self.learned()

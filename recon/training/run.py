@@ -126,7 +126,7 @@ def train_worker(job: TrainingJob, worker: Worker, listen: Listener) -> int:
     loop = make_loop(job, worker, listen)
     with lock_rank_zero(job.out) if loop.is_rank_zero else nullcontext():
         # All read the checkpoint only now, when no other command can write another one.
-        worker.peers.all(torch.ones((), dtype=torch.bool, device=worker.device))
+        worker.group.all(torch.ones((), dtype=torch.bool, device=worker.device))
         loop.resume()
         try:
             loop.run()

@@ -58,7 +58,7 @@ class Worker:
 
     Attributes:
         device: where everything runs.
-        peers: the workers that share each batch.
+        group: the workers that share each batch.
         distribute: makes its network part of theirs, or None when it is alone. PyTorch's default
             process group is then the workers'.
         seed: of the starting weights and of all chance in the loss.
@@ -66,7 +66,7 @@ class Worker:
     """
 
     device: torch.device = _CPU
-    peers: ProcessGroup = SINGLE_PROCESS
+    group: ProcessGroup = SINGLE_PROCESS
     distribute: Callable[[Any], nn.Module] | None = None
     seed: int = 0
     start: Mapping[str, Tensor] | None = None

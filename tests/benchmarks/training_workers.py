@@ -90,7 +90,7 @@ def one_worker(arguments: argparse.Namespace) -> None:
             "gloo", store=store, rank=arguments.rank, world_size=arguments.workers
         )
         peers = DistributedGroup(arguments.rank, arguments.workers)
-        worker = Worker(peers=peers, distribute=DistributedDataParallel)
+        worker = Worker(group=peers, distribute=DistributedDataParallel)
     settings = [f"training.batch_size={arguments.batch}", "loss.pixel_from=0", *arguments.set]
     recipe = load_recipe(arguments.recipe, settings)
     folder = arguments.folder

@@ -37,10 +37,10 @@ VISION_SETTINGS_OF: dict[str, tuple[str, ...]] = {
 }
 
 
-def make_trainer(peers: ProcessGroup) -> Trainer:
+def make_trainer(group: ProcessGroup) -> Trainer:
     """A trainer whose head is not zero, so that every layer has a gradient."""
-    distribute = DistributedDataParallel if peers.count > 1 else None
-    around = Worker(distribute=distribute, peers=peers)
+    distribute = DistributedDataParallel if group.count > 1 else None
+    around = Worker(distribute=distribute, group=group)
     trainer = Trainer(small_recipe(*SETTINGS), small_model(), around, small_recogniser())
     with torch.no_grad():
         random = torch.Generator().manual_seed(1)
@@ -49,9 +49,9 @@ def make_trainer(peers: ProcessGroup) -> Trainer:
     return trainer
 
 
-def one_step(batch: Supervision, peers: ProcessGroup) -> dict[str, object]:
+def one_step(batch: Supervision, group: ProcessGroup) -> dict[str, object]:
     """Gradients and state after a step on a batch, and whether it was applied."""
-    trainer = make_trainer(peers)
+    trainer = make_trainer(group)
     report = trainer.training_step(batch)
     gradients = {name: value.grad for name, value in trainer.regressor.named_parameters()}
     return {
@@ -73,17 +73,17 @@ def task_recipe(kind: str) -> VisionRecipe:
     return recipe
 
 
-def task_step(kind: str, batch: PeopleBatch, peers: ProcessGroup) -> dict[str, object]:
+def task_step(kind: str, batch: PeopleBatch, group: ProcessGroup) -> dict[str, object]:
     """The same of one of the networks that photographs are prepared with."""
     recipe = task_recipe(kind)
 
     def in_doubles(learner: nn.Module) -> nn.Module:
         """So that what differs is the method, not the rounding."""
         learner.double()
-        return DistributedDataParallel(learner) if peers.count > 1 else learner
+        return DistributedDataParallel(learner) if group.count > 1 else learner
 
     make = partial(training_of(recipe), recipe, PEOPLE)
-    around = Worker(distribute=in_doubles, peers=peers)
+    around = Worker(distribute=in_doubles, group=group)
     trainer = TaskTrainer(recipe, make, "", around)
     report = trainer.training_step(batch)
     gradients = {
@@ -101,15 +101,15 @@ def share(batch: Supervision, places: list[int]) -> Supervision:
     return Supervision(*parts)
 
 
-def worker_step(content: dict[str, Any], peers: DistributedGroup) -> dict[str, object]:
+def worker_step(content: dict[str, Any], group: DistributedGroup) -> dict[str, object]:
     """The step of one of the workers on its share of what a file holds."""
     batch = Supervision(**content["truth"])
-    places = list(range(peers.rank, len(batch.images), peers.count))
+    places = list(range(group.rank, len(batch.images), group.count))
     mine = share(batch, places)
     if content["kind"] == "regressor":
-        return one_step(mine, peers)
+        return one_step(mine, group)
     people = PeopleBatch(mine, content["people"][places], content["noise"][places])
-    return task_step(content["kind"], people, peers)
+    return task_step(content["kind"], people, group)
 
 
 def work(folder: Path, rank: int, workers: int) -> None:

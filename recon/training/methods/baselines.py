@@ -84,7 +84,7 @@ def random_views(
 
 
 def view_streams(
-    seed: int, step: int, peers: ProcessGroup, share: int, views: int
+    seed: int, step: int, group: ProcessGroup, share: int, views: int
 ) -> list[list[np.random.Generator]]:
     """Streams of chance of so many views of each of a worker's share of photographs.
 
@@ -92,7 +92,7 @@ def view_streams(
     view's number: nothing needs saving, and two workers draw what one would.
     """
     # Of the batch of all workers a worker has the places rank, rank + count ...
-    places = [peers.rank + place * peers.count for place in range(share)]
+    places = [group.rank + place * group.count for place in range(share)]
     return [
         [np.random.default_rng([seed, step, place, view, _VIEWS]) for view in range(views)]
         for place in places
@@ -132,8 +132,8 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
 
     def views(self, people: People) -> Coefficients:
         """The faces of a step's share of photographs in all their views."""
-        count, peers = self.recipe.views.count, self.peers
-        streams = view_streams(self.seed, self.step, peers, len(people[0]), count)
+        count, group = self.recipe.views.count, self.group
+        streams = view_streams(self.seed, self.step, group, len(people[0]), count)
         return random_views(self.recipe.views, self._model, self.face.decoder, people, streams)
 
     def terms(self, photographs: Tensor, people: People, renders: Tensor) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ class GenovaTrainer(RegressorTrainer[Supervision]):
             people: what they decode to.
             renders: features (B x views, D) of the faces drawn from it.
         """
-        all_reduce, views = self.peers.mean, self.recipe.views.count
+        all_reduce, views = self.group.mean, self.recipe.views.count
         unlike = 1.0 - cosine_similarity(photographs.repeat_interleave(views, 0), renders, dim=1)
         # Detached, or the render would learn to be easy to decode instead of the decoder to decode
         # it.
@@ -214,7 +214,7 @@ class TranTrainer(RegressorTrainer[LabelledFaces]):
 
     def terms(self, found: Coefficients, label: Coefficients) -> dict[str, Tensor]:
         """Who it is by the asymmetric loss, the photograph's own coefficients by squares."""
-        all_reduce, sides = self.peers.mean, self.recipe.asymmetry
+        all_reduce, sides = self.group.mean, self.recipe.asymmetry
         person = partial(asymmetric_loss, over=sides.over, under=sides.under, all_reduce=all_reduce)
         # Angles, shifts and scale have no common unit; what they move the landmarks by has.
         off = landmark_distance(found, label, self.face.decoder)
@@ -255,7 +255,7 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
 
     def terms(self, found: Coefficients, true: Coefficients) -> dict[str, Tensor]:
         """Shape in mm², albedo and light in squared coefficients, pose in px² of its landmarks."""
-        all_reduce, decoder = self.peers.mean, self.face.decoder
+        all_reduce, decoder = self.group.mean, self.face.decoder
         return {
             "identity": batch_mean(self.shape(found, true), all_reduce),
             "albedo": batch_mean((found.albedo - true.albedo).square(), all_reduce),
@@ -286,5 +286,5 @@ class RichardsonTrainer(RegressorTrainer[LabelledFaces]):
         random = np.random.default_rng([self.seed, self.step, 0, _PASSES])
         # For the batch of all workers, of which each takes every `count`-th, as it does
         # photographs.
-        drawn = random.integers(self.regressor.passes, size=share * self.peers.count)
-        return drawn[self.peers.rank :: self.peers.count]
+        drawn = random.integers(self.regressor.passes, size=share * self.group.count)
+        return drawn[self.group.rank :: self.group.count]

@@ -119,7 +119,7 @@ def regressor_loop(
         image_size=recipe.image_size,
         seed=job.seed,
         transform=random_change(recipe),
-        peers=worker.peers,
+        group=worker.group,
     )
     held_out = FaceShards(job.validation) if job.validation else None
     start = starting_weights(job.first_weights, recipe, model) if job.first_weights else None

@@ -40,7 +40,7 @@ Estimate = tuple[Coefficients, Tensor | None]
 
 
 def second_view_change(
-    recipe: IdentityRecipe, seed: int, peers: ProcessGroup, step: int, like: Tensor
+    recipe: IdentityRecipe, seed: int, group: ProcessGroup, step: int, like: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What pose and expression of a batch change by in its second view.
 
@@ -51,7 +51,7 @@ def second_view_change(
     Args:
         recipe: how far pose and expression change.
         seed: of the training.
-        peers: the workers that share a batch, seen from this one.
+        group: the workers that share a batch, seen from this one.
         step: from 0.
         like: (B, K) expression coefficients.
 
@@ -60,7 +60,7 @@ def second_view_change(
         standard deviations of expression, normal.
     """
     # At least up to this worker's last place; numbers do not depend on how many more are drawn.
-    places = peers.rank + peers.count * len(like)
+    places = group.rank + group.count * len(like)
     # Four numbers, where the order and augmentation of photographs are seeded by three.
     turns, expressions = (
         np.random.default_rng([seed, step, 0, stream]) for stream in (_TURN, _EXPRESSION)
@@ -69,7 +69,7 @@ def second_view_change(
     normal = expressions.standard_normal((places, like.shape[1]))
     limits = np.radians([recipe.pitch, recipe.yaw, recipe.roll])
     turn, expression = (
-        torch.from_numpy(values[peers.rank :: peers.count]).to(like)
+        torch.from_numpy(values[group.rank :: group.count]).to(like)
         for values in (uniform * limits, normal * recipe.expression)
     )
     return turn, expression
@@ -158,7 +158,7 @@ class Trainer(RegressorTrainer[Supervision]):
     ) -> None:
         # Before the loss: it seeds PyTorch and draws the network's weights.
         super().__init__(recipe, model, worker)
-        self.loss = MultiLevelLoss(recipe.loss, model, self.peers.mean).to(self.device)
+        self.loss = MultiLevelLoss(recipe.loss, model, self.group.mean).to(self.device)
         # The lines are searched for over all vertices; a recipe without them need not wait.
         moves = recipe.loss.landmark.visible_contour
         self.contour = VisibleContour(model).to(self.device) if moves else None
@@ -194,7 +194,7 @@ class Trainer(RegressorTrainer[Supervision]):
         """The terms of the loss of a batch, unweighted."""
         vector = coefficients.vector()
         # The renderer cannot draw NaN, and all workers must go the same way past each exchange.
-        if not self.peers.all(vector.isfinite().all()):
+        if not self.group.all(vector.isfinite().all()):
             return {"prior": vector.sum() + torch.nan}  # on every worker: no step is taken
         # Drawing is most of a step: until the pixels count only landmarks and prior are computed.
         draws = self.step >= self.recipe.loss.pixel_from * self.recipe.training.steps
@@ -223,7 +223,7 @@ class Trainer(RegressorTrainer[Supervision]):
         if self.features is None:
             return None
         turn, expression = second_view_change(
-            self.recipe.identity, self.seed, self.peers, self.step, coefficients.expression
+            self.recipe.identity, self.seed, self.group, self.step, coefficients.expression
         )
         again = second_view_faces(coefficients, turn, expression, self.face.decoder)
         drawn: Drawn = self.face(again)
@@ -247,7 +247,7 @@ class Trainer(RegressorTrainer[Supervision]):
         render, turned = self.recognise(images, landmarks).chunk(2)
         # Without landmarks a photograph cannot be aligned, and its features would be noise.
         known = truth.landmarks.isfinite().all(1).any(0)
-        return identity_loss(photograph, render, turned, known.to(render), self.peers.mean)
+        return identity_loss(photograph, render, turned, known.to(render), self.group.mean)
 
     def recognise(self, images: Tensor, landmarks: Tensor) -> Tensor:
         """Features (B, D) of images (B, 3, S, S) aligned by landmarks (68, 2, B)."""

@@ -74,7 +74,7 @@ class RegressorTrainer(Trainable[Batch]):
         if worker.start is not None:
             # Before it goes to the device and to the others, which share what it has by then.
             self.regressor.load_state_dict(worker.start)
-        self.join_peers(self.regressor, worker)
+        self.join_group(self.regressor, worker)
         self.face = face_renderer(recipe, model).to(self.device)
 
     @property

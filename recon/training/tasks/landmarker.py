@@ -28,11 +28,11 @@ class LandmarkLearner(Learner):
     """The landmark network and the Wing loss."""
 
     def __init__(
-        self, recipe: LandmarkerRecipe, people: int = 0, peers: ProcessGroup = SINGLE_PROCESS
+        self, recipe: LandmarkerRecipe, people: int = 0, group: ProcessGroup = SINGLE_PROCESS
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        self.all_reduce = peers.mean
+        self.all_reduce = group.mean
         self.network = LandmarkNetwork(recipe.network.width, recipe.network.image_size)
 
     def forward(

@@ -91,7 +91,7 @@ def task_loop(job: TrainingJob, recipe: VisionRecipe, worker: Worker, listen: Li
         image_size=recipe.photograph_size,
         seed=job.seed,
         transform=random_change(recipe),
-        peers=worker.peers,
+        group=worker.group,
         join=partial(join_people, people, job.seed, recipe.training.batch_size),
     )
     trainer = TaskTrainer(recipe, make, photographs.model_digest, worker)

@@ -54,12 +54,12 @@ class ParserLearner(Learner):
     """BiSeNet and the cross entropy of its three heads."""
 
     def __init__(
-        self, recipe: ParserRecipe, people: int = 0, peers: ProcessGroup = SINGLE_PROCESS
+        self, recipe: ParserRecipe, people: int = 0, group: ProcessGroup = SINGLE_PROCESS
     ) -> None:
         super().__init__()
         self.hard = recipe.hard_pixels
         self.image_size = recipe.network.image_size
-        self.peers = peers
+        self.group = group
         self.normalise = ColourNormalisation()
         self.network = BiSeNet(width=recipe.network.width)
 
@@ -69,7 +69,7 @@ class ParserLearner(Learner):
         """Cross entropy of each head."""
         outputs = self.network(self.normalise(images))
         # All three heads count alike, as the published training weighs them.
-        losses = [hard_cross_entropy(scores, masks, self.hard, self.peers) for scores in outputs]
+        losses = [hard_cross_entropy(scores, masks, self.hard, self.group) for scores in outputs]
         return dict(zip(_HEADS, losses, strict=True))
 
     @torch.no_grad()
@@ -110,7 +110,7 @@ class ParserLearner(Learner):
 
 
 def hard_cross_entropy(
-    scores: Tensor, masks: Tensor, hard: HardPixels, peers: ProcessGroup = SINGLE_PROCESS
+    scores: Tensor, masks: Tensor, hard: HardPixels, group: ProcessGroup = SINGLE_PROCESS
 ) -> Tensor:
     """Mean cross entropy over the pixels whose own class got too little probability.
 
@@ -121,24 +121,24 @@ def hard_cross_entropy(
         scores: (B, C, H, W), before softmax.
         masks: (B, H, W) int64.
         hard: which pixels count.
-        peers: the workers whose pixels are compared and counted together.
+        group: the workers whose pixels are compared and counted together.
     """
     losses = cross_entropy(scores, masks, reduction="none").flatten()
     if hard.probability < 1.0:
         # A skin of easy pixels would else drown brows and lips, which are few.
-        losses = losses[losses >= _least_loss(losses, hard, peers)]
+        losses = losses[losses >= _least_loss(losses, hard, group)]
     # Over the pixels chosen, of all workers: one may have none of the hard ones.
-    return losses.sum() / peers.mean(losses.new_tensor(losses.numel()))
+    return losses.sum() / group.mean(losses.new_tensor(losses.numel()))
 
 
-def _least_loss(losses: Tensor, hard: HardPixels, peers: ProcessGroup) -> Tensor:
+def _least_loss(losses: Tensor, hard: HardPixels, group: ProcessGroup) -> Tensor:
     """From which loss on a pixel counts."""
     # In double: float32 counts pixels exactly only up to 16.8 million.
-    each = peers.mean(torch.tensor(losses.numel(), dtype=torch.float64, device=losses.device))
-    least = max(1, int(hard.share * float(each * peers.count)))
+    each = group.mean(torch.tensor(losses.numel(), dtype=torch.float64, device=losses.device))
+    least = max(1, int(hard.share * float(each * group.count)))
     # The smaller of both limits: whichever lets more pixels count.
     return torch.minimum(
-        peers.largest(losses, least)[-1], losses.new_tensor(-np.log(hard.probability))
+        group.largest(losses, least)[-1], losses.new_tensor(-np.log(hard.probability))
     )
 
 

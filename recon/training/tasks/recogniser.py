@@ -154,7 +154,7 @@ class RecogniserLearner(Learner):
     """IResNet on aligned faces and the angular margin between people."""
 
     def __init__(
-        self, recipe: RecogniserRecipe, people: int, peers: ProcessGroup = SINGLE_PROCESS
+        self, recipe: RecogniserRecipe, people: int, group: ProcessGroup = SINGLE_PROCESS
     ) -> None:
         super().__init__()
         size = recipe.network
@@ -162,7 +162,7 @@ class RecogniserLearner(Learner):
         self.photograph_size = recipe.photograph_size
         self.network = IResNet(size.architecture, size.outputs, size.width, size.image_size)
         margin = recipe.margin
-        self.head = MarginHead(size.outputs, people, margin.angle, margin.scale, peers.mean)
+        self.head = MarginHead(size.outputs, people, margin.angle, margin.scale, group.mean)
 
     def forward(
         self, images: Tensor, landmarks: Tensor, masks: Tensor, people: Tensor, noise: Tensor

@@ -125,10 +125,10 @@ class TaskTrainer(Trainable[PeopleBatch]):
         self, recipe: VisionRecipe, make: MakeLearner, model_digest: str, worker: Worker
     ) -> None:
         super().__init__(recipe, model_digest, worker)
-        learner = make(worker.peers)
+        learner = make(worker.group)
         if worker.start is not None:
             learner.begin(worker.start)
-        self.join_peers(learner, worker)
+        self.join_group(learner, worker)
 
     def training_step(self, batch: PeopleBatch) -> StepReport:
         """Take one step on a batch; left out where the loss or its gradient is not finite."""

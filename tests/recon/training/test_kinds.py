@@ -48,7 +48,7 @@ class SkinRecipe(VisionRecipe):
 
 
 class SkinLearner(Learner):
-    def __init__(self, recipe: SkinRecipe, people: int, peers: ProcessGroup) -> None:
+    def __init__(self, recipe: SkinRecipe, people: int, group: ProcessGroup) -> None:
         super().__init__()
         self.network = nn.Linear(3 * recipe.network.image_size**2, 1)
 
@@ -116,8 +116,8 @@ from facebench.recon.recipes.vision import ParserRecipe
 class OwnRecipe(ParserRecipe):
     kind: str = "own"
 
-def make(recipe, people, peers):
-    return ("the learner of", recipe.name, people, peers.count)
+def make(recipe, people, group):
+    return ("the learner of", recipe.name, people, group.count)
 
 register_kind("own", Kind(OwnRecipe, make))
 """
