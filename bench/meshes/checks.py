@@ -128,7 +128,7 @@ def check_scan(scan: Mesh) -> Mesh:
 
     Raises:
         FacebenchError: when nothing is left of it, it is in another unit, mirrored by its own
-            landmarks or has too many vertices.
+            landmarks, has too many vertices or surfaces that face both ways.
     """
     _check_size(scan, "the scan")
     is_cloud = not len(scan.triangles)
@@ -144,7 +144,28 @@ def check_scan(scan: Mesh) -> Mesh:
             "the scan is mirrored: its landmarks' left and right are exchanged",
             "undo the reflection: negate x and reverse the triangles",
         )
-    return flip_triangles(scan) if faces_inwards(scan) else scan
+    if not faces_inwards(scan):
+        return scan
+    _refuse_room(scan)
+    return flip_triangles(scan)
+
+
+def _refuse_room(scan: Mesh) -> None:
+    """Refuse a scan whose main surface faces inwards and another one outwards.
+
+    So do the walls and the floor around a face: turning them would turn it inside out.
+    """
+    vertices, triangles = (
+        np.asarray(scan.vertices, np.float64),
+        np.asarray(scan.triangles, np.int64),
+    )
+    for surface in _main_surfaces(triangles, len(vertices))[1:]:
+        if _hollow(vertices, surface) >= FLAT:
+            raise FacebenchError(
+                "the scan's largest surface faces inwards, another one of "
+                f"{len(surface) / len(triangles):.0%} of its triangles outwards",
+                "cut walls and floor away, or turn the triangles of the one that is wrong",
+            )
 
 
 def _check_size(mesh: Mesh, name: str) -> None:

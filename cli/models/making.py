@@ -228,10 +228,10 @@ def fit(
         if landmarks is not None:
             # In the scan's unit like the scan, whose vertices `read_mesh` has made mm of.
             given = Landmarks(read_landmark_file(landmarks).points * unit_in_mm(unit or "mm"))
-        for note in notes_of(mesh, removed, given):
-            click.echo(f"note: {scan}: {note}", err=True)
         # As for a measurement: one whose triangles face inwards is turned, a mirrored one refused.
         usable = check_scan(mesh)
+        for note in notes_of(mesh, removed, given):
+            click.echo(f"note: {scan}: {note}", err=True)
         fitted = fit_model(loaded, usable, given, expression=not neutral, scale=fit_size)
         written = write_fit(out, fitted, loaded, str(scan))
     if as_json:

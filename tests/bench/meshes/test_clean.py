@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from facebench.bench.meshes.checks import check_prediction, faces_inwards, flip_triangles, read_mesh
+from facebench.bench.meshes.checks import (
+    check_prediction,
+    check_scan,
+    faces_inwards,
+    flip_triangles,
+    read_mesh,
+)
 from facebench.bench.meshes.clean import clean_mesh
 from facebench.bench.meshes.units import guess_unit
 from facebench.errors import FacebenchError
@@ -95,17 +101,22 @@ def test_the_inside_is_told_from_the_outside(person: Mesh, scan_of, any_pose) ->
         assert faces_inwards(flip_triangles(posed))
 
 
-def test_a_table_of_more_triangles_than_the_face_turns_nothing(person: Mesh) -> None:
-    """Its volume is nothing but rounding, of either sign."""
-    side = 120
+def grid_of(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles and places of a square of 600 mm at y = 0."""
     grid = np.arange(side * side).reshape(side, side)
     a, b, c, d = (
         part.ravel() for part in (grid[:-1, :-1], grid[1:, :-1], grid[:-1, 1:], grid[1:, 1:])
     )
-    table = np.concatenate([np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)])
     across, along = np.meshgrid(*[np.linspace(-300.0, 300.0, side)] * 2)
+    places = np.stack([across, np.zeros_like(across), along], axis=-1).reshape(-1, 3)
+    return np.concatenate([np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)]), places
+
+
+def test_a_table_of_more_triangles_than_the_face_turns_nothing(person: Mesh) -> None:
+    """Its volume is nothing but rounding, of either sign."""
+    table, floor = grid_of(120)
     for height in (-150.0, -151.7):
-        places = np.stack([across, np.full_like(across, height), along], axis=-1).reshape(-1, 3)
+        places = floor + np.array([0.0, height, 0.0])
         for corners in (table, table[:, ::-1]):
             scene = Mesh(
                 np.concatenate([person.vertices, places]),
@@ -114,6 +125,24 @@ def test_a_table_of_more_triangles_than_the_face_turns_nothing(person: Mesh) -> 
             assert not faces_inwards(scene)
             turned = np.concatenate([person.triangles[:, ::-1], scene.triangles[-len(table) :]])
             assert faces_inwards(replace(scene, triangles=turned))
+
+
+def test_a_floor_and_wall_around_a_face_do_not_turn_it(person: Mesh) -> None:
+    """One surface whose outside is the room's inside, of more triangles than the face."""
+    corners, places = grid_of(120)
+    # Bent up behind the face, along the middle.
+    behind = places[:, 2] < 0
+    places = np.where(behind[:, None], places[:, [0, 2, 1]] * [1.0, -1.0, 1.0], places)
+    room = Mesh(places + np.array([0.0, -160.0, -150.0]), corners)
+    up = np.cross(*(room.vertices[corners[-1, k]] - room.vertices[corners[-1, 0]] for k in (1, 2)))
+    inside = corners if up[1] > 0 else corners[:, ::-1]
+    scene = Mesh(
+        np.concatenate([person.vertices, room.vertices]),
+        np.concatenate([person.triangles, inside + len(person.vertices)]),
+    )
+    with pytest.raises(FacebenchError, match="faces inwards, another one of"):
+        check_scan(scene)
+    assert not faces_inwards(check_scan(flip_triangles(person)))
 
 
 @pytest.mark.parametrize("corner", [-1, 4, 0.5])
