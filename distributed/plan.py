@@ -17,7 +17,7 @@ from ..bench.method.interface import AnyMethod, HoldsMeshes, MethodOptions
 from ..bench.method.mesh_files import MeshPredictions, loose_name
 from ..bench.method.registry import open_method
 from ..bench.protocol.record import Protocol, read_settings
-from ..errors import FacebenchError, some
+from ..errors import FacebenchError, some, visible
 from ..recon.files.contents import ABSENT, content_hashes
 from ..recon.files.stores import shown
 from ..recon.morphable import PACKAGED_MODELS
@@ -89,6 +89,7 @@ def prepare(request: RunRequest) -> Benchmark:
         FacebenchError: anything that was asked for is unknown or cannot be used.
     """
     # The cheap mistakes first; reading weights and hashing data takes seconds to minutes.
+    _refuse_names(request)
     protocol = read_settings(request.protocol, request.settings)
     options = method_options(request, protocol)
     method = open_method(request.method, options)
@@ -104,6 +105,17 @@ def prepare(request: RunRequest) -> Benchmark:
         job=_frame_job(request, method, options, protocol),
         prediction_unit=options.unit,
     )
+
+
+def _refuse_names(request: RunRequest) -> None:
+    """Refuse names that the record of the run could not hold, before anything is measured."""
+    given = (request.data, request.method, request.checkpoint, request.model, request.protocol)
+    for name in map(str, given):
+        if any("\ud800" <= sign <= "\udfff" for sign in name):
+            raise FacebenchError(
+                f"{visible(name)}: no UTF-8, which the record of a run cannot hold",
+                "rename it, or give a link to it that is called otherwise",
+            )
 
 
 def method_options(request: RunRequest, protocol: Protocol) -> MethodOptions:

@@ -80,6 +80,13 @@ def test_a_name_that_is_no_utf8_costs_no_other_its_number(tmp_path: Path) -> Non
         pairs(ours, theirs)
 
 
+def test_a_folder_that_no_record_can_name_is_refused_at_once(tmp_path: Path) -> None:
+    latin = tmp_path / os.fsdecode(b"caf\xe9")
+    for request in (RunRequest(latin), RunRequest(tmp_path, method=f"meshes:{latin}")):
+        with pytest.raises(FacebenchError, match="no UTF-8, which the record"):
+            prepare(request)
+
+
 def test_what_is_left_over_is_not_paired(tmp_path: Path) -> None:
     ours = touch(tmp_path / "ours", "anna/mesh.obj", "ben/mesh.obj")
     theirs = touch(tmp_path / "theirs", "anna/mesh.ply", "carl/mesh.ply")
