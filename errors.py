@@ -100,7 +100,7 @@ def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     Args:
         name: as somebody wrote it.
         known: the names there are.
-        cutoff: share of likeness from 0 (anything) to 1 (equal).
+        cutoff: similarity from 0 (anything) to 1 (equal).
     """
     import difflib
 

@@ -130,8 +130,8 @@ def _centre(score: Score) -> Iterator[Remark]:
     if score.nose_tip_source == "found":
         spread = score.nose_tip_spread_mm
         far = spread > SPREAD_MM
-        doubt = f", uncertain by {spread:.0f} mm: give the scan's 68 landmarks" if far else ""
-        yield Remark(f"The nose tip, the centre of the crop, was found on the scan{doubt}.", far)
+        warning = f", uncertain by {spread:.0f} mm: give the scan's 68 landmarks" if far else ""
+        yield Remark(f"The nose tip, the centre of the crop, was found on the scan{warning}.", far)
     elif score.nose_tip_source == "seven_landmarks":
         yield Remark("The centre of the crop and its radius come from the scan's landmarks.")
     elif score.nose_tip_source == "label" and not math.isnan(apart):

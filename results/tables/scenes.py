@@ -105,9 +105,9 @@ class SceneRows:
         Failed subjects count with the mean face's error, so that failing never wins; a row that
         covers less of the scans than the most complete one does not compete at all.
         """
-        rivals = [row for row in self.rows if row.measured and math.isfinite(_rank(row, scene))]
-        rivals = [row for row in rivals if not self.less_complete(row, scene)]
-        return min(rivals, key=lambda row: _rank(row, scene)) if len(rivals) > 1 else None
+        comparable = [row for row in self.rows if row.measured and math.isfinite(_rank(row, scene))]
+        comparable = [row for row in comparable if not self.less_complete(row, scene)]
+        return min(comparable, key=lambda row: _rank(row, scene)) if len(comparable) > 1 else None
 
     def less_complete(self, row: SceneRow, scene: str) -> bool:
         """Whether a measured row covers so much less of the scans that it cannot be ranked."""
