@@ -74,7 +74,7 @@ class FaceShards:
         if not paths:
             raise FacebenchError(
                 f"no training shards (*.parquet) in {folder}",
-                "make some with 'facebench synth faces --out DIR'",
+                "make them: 'facebench prepare PHOTOGRAPHS --out DIR', or 'facebench synth faces'",
             )
         # Every shard, not the first: a folder may be put together from several commands.
         schemas = {path: _checked_schema(path) for path in paths}
