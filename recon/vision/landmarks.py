@@ -166,7 +166,7 @@ class FetchedLandmarks:
         agree = _disagreement(found, others) <= MOST_APART
         rows = np.ix_(np.flatnonzero(agree), SHARED)
         found[rows] = (found[rows] + others[rows]) / 2
-        for apart in np.flatnonzero(~agree):
+        for apart in np.flatnonzero(~agree).tolist():
             # Framed by points that may lie beside the face: all by the detector's box instead.
             found[[apart]] = self._look([frames[apart]], [boxes[apart]])
         return found
