@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +28,6 @@ Points = NDArray[np.float32]
 POINTS, FIVE_POINTS = 68, 5
 _ASPECT = 0.02
 """A mask may be smaller than its photograph, but not of another shape."""
-
-_WORD, _NUMBER = re.compile(r"[^\W\d_]{2,}"), re.compile(r"\d+")
-_CAPTION_WORDS = 3
 
 _LIES = "its landmarks are not where its face is: are they of the picture before it is turned?"
 
@@ -105,19 +101,6 @@ def decode_landmarks(content: bytes, name: str) -> Points:
     return (points - first).reshape(-1, each, 2).astype(np.float32)
 
 
-def is_caption(content: bytes) -> bool:
-    """Whether a text beside a photograph says what it shows, as sets of the web have it.
-
-    Some words, and fewer numbers than the points of any face: labels that were cut off are none.
-    """
-    try:
-        text = decode_text(content, SPREADSHEET)
-    except ValueError:
-        return False
-    few = len(_NUMBER.findall(text)) < 2 * FIVE_POINTS
-    return few and len(_WORD.findall(text)) >= _CAPTION_WORDS
-
-
 LIMITS = ("face_px", "sharpness", "darkest", "lost", "outside", "misfit")
 """Those of the settings from where on a face is left out: in plans a table of their own."""
 
@@ -181,8 +164,6 @@ def find_faces(
         content = photograph.file.read()
         digest = hashlib.sha256(content).hexdigest()
         frame = decode_photograph(content)
-        if photograph.landmarks and is_caption(photograph.landmarks.read()):
-            photograph = replace(photograph, landmarks=None)
         found = _faces(photograph, frame, detector)
         turn = orientation_of(content) if photograph.landmarks else 1
         if turn != 1 and _are_unturned([box for _, box, _ in found], turn, frame, detector):

@@ -166,8 +166,7 @@ class Photograph:
 
     Attributes:
         file: the picture.
-        landmarks: `NAME.pts`, `NAME.txt`, `NAME.landmarks.txt` or `.csv` beside it, or None. A
-            `.txt` may turn out to be a caption.
+        landmarks: `NAME.pts`, `NAME.txt`, `NAME.landmarks.txt` or `.csv` beside it, or None.
         mask: `NAME_mask.png` beside it, or None.
     """
 

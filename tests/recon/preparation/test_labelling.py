@@ -214,17 +214,3 @@ def test_rows_keep_the_order_of_the_photographs(tmp_path: Path) -> None:
         write_photograph(tmp_path / f"{name}.jpg", number)
     (tmp_path / "b.jpg").write_bytes(b"junk")
     assert [Path(row.source).stem for row in rows_of(tmp_path)] == ["a", "b", "c"]
-
-
-def test_a_caption_beside_a_photograph_is_no_label(tmp_path: Path) -> None:
-    Image.fromarray(astronaut()).save(tmp_path / "a.png")
-    captions = ("A woman in an orange suit, 1999", "une femme dans une combinaison, photo 2 sur 4")
-    for caption in captions:
-        (tmp_path / "a.txt").write_text(caption)
-        (faces,) = found(tmp_path)
-        assert len(faces.candidates) == 1
-    # Labels that were cut off are labels still, headed or not.
-    for cut in ("", "x y\n", "x y\n10 20\n", "10 20\n30 40\n", "left eye 10 20\n" * 6):
-        (tmp_path / "a.txt").write_text(cut)
-        (faces,) = found(tmp_path)
-        assert [one[2].reason for one in faces.rejected] == [Reason.SIDECAR]
