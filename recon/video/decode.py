@@ -185,7 +185,6 @@ class _Video:
         self.reason = ""
         self._path = path
         self._bad = self._corrupt = self._unconverted = self._hidden = self._decoded = 0
-        self._longest, self._latest = 1, -1  # steps of AVI between two frames, and the last frame
         self._times: list[float] = []
         self._aspect: Fraction | None = None
         self._cut = False
@@ -243,11 +242,8 @@ class _Video:
         self._corrupt += frame.is_corrupt
         self._decoded += 1
         if container == "avi" and frame.pts is not None:
-            # Where a frame lasts longer AVI counts empty ones, which are none; the last may last as
-            # long as any other.
-            self._longest = max(self._longest, frame.pts - self._latest)
-            self._latest = frame.pts
-            self._hidden = max(self._hidden, frame.pts + self._longest - self._decoded)
+            # Where a frame lasts longer AVI counts empty ones, which are none.
+            self._hidden = max(self._hidden, frame.pts + 1 - self._decoded)
         if container in _BROADCAST and frame.time is not None:
             self._times.append(frame.time)
 
