@@ -159,9 +159,10 @@ def _ledger(
     reconstructor: SourceReconstructor, options: dict[str, Any], redo: bool
 ) -> ResultLedger:
     """What is there counts when it was made by the same weights with the same options."""
+    from ..recon.fitting.refinement import REFINING
     from ..recon.portraits.results import ResultLedger
 
-    settings = options | asdict(reconstructor.files.origin)
+    settings = options | asdict(reconstructor.files.origin) | {"refining": REFINING}
     # Of weights and model the digests count, whatever their files are called and wherever they
     # lie, and of a method its name, given or not.
     for name in ("batch", "device", "checkpoint", "model", "method"):

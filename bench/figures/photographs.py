@@ -33,11 +33,12 @@ from ..method.interface import Method, PlacesFaces, TakesLandmarks
 
 _LFW = re.compile(r"(?P<name>.+)_\d{4}")
 _NO_PERSON = re.compile(
-    r"(?:.*[^a-z])?(?:\d+|img|image|dsc[nf]?|pxl|photo|foto|picture|pic|portrait|selfie|face|crop|"
-    r"frame|scan|sample|test|train|val)",
+    r"[\W\d_]*(?:img|image|dsc[nf]?|pxl|photo|foto|picture|pic|portrait|selfie|face|crop|frame|scan|"
+    r"sample|test|train|val)[\W\d_]*|[\W_]*\d{8,}[\W\d_]*",
     re.IGNORECASE,
 )
-"""What cameras and programs put before a number: `IMG_0001.jpg` is of nobody called IMG."""
+"""What cameras and programs put before a number, or a date: `IMG_0001.jpg` is of nobody called IMG,
+`s01_0001.jpg` of S01."""
 
 LARGEST = 1024
 """Side in px of a portrait: at print size more dots are not seen, only stored."""

@@ -31,6 +31,7 @@ CRUMB_SHARE = 0.05
 """Of a mesh's triangles: a surface with fewer says nothing of the others."""
 FLAT = 0.05
 """How hollow a surface is: a face cut at 95 mm 0.18 and more, a table bent by a centimetre 0.03."""
+_FACE_MM = 80.0
 _RIGHT_EYE, _LEFT_EYE, _CHIN, _BRIDGE, _TIP = 36, 45, 8, 27, 30
 """Landmarks, counted from 0: outer eye corners, chin, nose bridge and nose tip."""
 
@@ -160,7 +161,9 @@ def _refuse_room(scan: Mesh) -> None:
         np.asarray(scan.triangles, np.int64),
     )
     for surface in _main_surfaces(triangles, len(vertices))[1:]:
-        if _hollow(vertices, surface) >= FLAT:
+        # What is as large as a face: an eyeball says nothing of the face around it.
+        large = np.ptp(vertices[surface].reshape(-1, 3), axis=0).max() >= _FACE_MM
+        if large and _hollow(vertices, surface) >= FLAT:
             raise FacebenchError(
                 "the scan's largest surface faces inwards, another one of "
                 f"{len(surface) / len(triangles):.0%} of its triangles outwards",

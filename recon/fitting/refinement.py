@@ -22,6 +22,9 @@ from .surface_points import SurfacePoints
 SETTINGS = FittingSettings(landmark_deviation=3.0, landmark_tail=9.0)
 """Good landmarks are off by 3 to 3.6 % of the outer eye distance, which is 3 px of the frame."""
 
+REFINING = 2
+"""Version of how faces are brought to landmarks: results of another are made again."""
+
 _REST = 1e-8
 
 _LUMINANCE = (0.2126, 0.7152, 0.0722)

@@ -190,9 +190,9 @@ def portable_choice(choice: str) -> str:
 def choice_identity(kind: Kind, choice: str) -> str:
     """What a record says of a choice that `resolve_choice` gave: which numbers it stands for."""
     fetched = {network.name: network.identity for network in CATALOGUE}
-    # The package's own landmark network has a part in what the fetched one finds.
+    # The package's own landmark network has a part in what the fetched one finds, and frames it.
     shared = kind == "landmarks" and choice != EMBEDDED
-    own = f", {choice_identity(kind, EMBEDDED)}" if shared else ""
+    own = f", framed by {choice_identity(kind, EMBEDDED)}" if shared else ""
     if choice in fetched:
         return fetched[choice] + own
     # The embedded detector is scikit-image's, whose version stands in records of its own.

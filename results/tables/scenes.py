@@ -290,7 +290,7 @@ def _subject_notes(records: Sequence[RunRecord]) -> Iterable[str]:
         yield "The runs asked for different subjects: compare them with paired differences only."
     # What finds a face frames it, too: coverage and crops are the detector's as well.
     finders = dict.fromkeys(
-        f"{record.detector}{', followed' * bool(record.tracking)}"
+        f"{record.detector}{f', followed in way {record.tracking}' if record.tracking else ''}"
         for record in records
         if record.detector
     )

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from facebench.bench.meshes.checks import (
+    CRUMB_SHARE,
     check_prediction,
     check_scan,
     faces_inwards,
@@ -143,6 +144,28 @@ def test_a_floor_and_wall_around_a_face_do_not_turn_it(person: Mesh) -> None:
     with pytest.raises(FacebenchError, match="faces inwards, another one of"):
         check_scan(scene)
     assert not faces_inwards(check_scan(flip_triangles(person)))
+
+
+def test_an_eyeball_says_nothing_of_the_face_around_it(person: Mesh) -> None:
+    corners, places = grid_of(20)
+    along, across = (2.0 * np.pi * places[:, k] / 600.0 for k in (0, 2))
+    ball = 12.0 * np.stack(
+        [
+            np.cos(across / 2) * np.cos(along),
+            np.cos(across / 2) * np.sin(along),
+            np.sin(across / 2),
+        ],
+        axis=1,
+    )
+    eye = Mesh(ball + person.vertices.mean(0), corners)
+    inside_out = flip_triangles(person)
+    for eyeball in (eye, flip_triangles(eye)):
+        scene = Mesh(
+            np.concatenate([inside_out.vertices, eyeball.vertices]),
+            np.concatenate([inside_out.triangles, eyeball.triangles + len(person.vertices)]),
+        )
+        assert len(eyeball.triangles) > CRUMB_SHARE * len(scene.triangles)
+        assert not faces_inwards(check_scan(scene))
 
 
 @pytest.mark.parametrize("corner", [-1, 4, 0.5])

@@ -245,7 +245,7 @@ def test_the_identity_of_a_fetched_landmark_network_tells_of_both_by_its_file_to
     write_content(fetched, content)
     write_content(trained, content | {"network": "landmarker"})
     for choice, both in (("face-api-68", True), (str(fetched), True), (str(trained), False)):
-        assert choice_identity("landmarks", choice).endswith(f", {own}") == both
+        assert choice_identity("landmarks", choice).endswith(f", framed by {own}") == both
     assert own not in choice_identity("detector", "mtcnn")
 
 
