@@ -20,6 +20,7 @@ from ..bench.protocol.record import Protocol, read_settings
 from ..errors import FacebenchError, some, visible
 from ..recon.files.contents import ABSENT, content_hashes
 from ..recon.files.stores import shown
+from ..recon.files.text import is_utf8
 from ..recon.morphable import PACKAGED_MODELS
 from ..recon.morphable.load import load_model
 from ..recon.weights.catalogue import BEST, choice_identity, portable_choice, resolve_choice
@@ -111,7 +112,7 @@ def _refuse_names(request: RunRequest) -> None:
     """Refuse names that the record of the run could not hold, before anything is measured."""
     given = (request.data, request.method, request.checkpoint, request.model, request.protocol)
     for name in map(str, given):
-        if any("\ud800" <= sign <= "\udfff" for sign in name):
+        if not is_utf8(name):
             raise FacebenchError(
                 f"{visible(name)}: no UTF-8, which the record of a run cannot hold",
                 "rename it, or give a link to it that is called otherwise",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import FacebenchError, did_you_mean, error_line, some, visible
 from ...recon.files.contents import ABSENT, content_hashes
+from ...recon.files.text import is_utf8
 from ..plugins import Plugins
 from .interface import Dataset, DatasetCard, Item, Listing, Problem, id_fault
 
@@ -172,7 +173,7 @@ def _with_utf8_names(listing: Listing) -> Listing:
     Raises:
         FacebenchError: there is no other.
     """
-    other = {i for i in listing.items if not _is_utf8(f"{i.id}{i.subject}{i.scene}")}
+    other = {i for i in listing.items if not is_utf8(f"{i.id}{i.subject}{i.scene}")}
     if not other:
         return listing
     reason = "its name is no UTF-8, so no table can hold it: rename it"
@@ -181,10 +182,6 @@ def _with_utf8_names(listing: Listing) -> Listing:
         raise FacebenchError(f"{problems[0].where}: {reason}")
     kept = tuple(item for item in listing.items if item not in other)
     return replace(listing, items=kept, problems=(*listing.problems, *problems))
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def scene_order(card: DatasetCard, scenes: Iterable[str]) -> tuple[str, ...]:

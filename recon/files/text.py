@@ -92,6 +92,11 @@ def decode_text(content: bytes, fallback: str = "utf-8") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a file's name can be written down: bytes that are no UTF-8 are lone surrogates."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in name)
+
+
 def decimal_point(word: str) -> str:
     """A number with a decimal point where it has a decimal comma; any other word as it is."""
     return word.replace(",", ".") if _DECIMAL_COMMA.fullmatch(word) else word
