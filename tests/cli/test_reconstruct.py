@@ -23,6 +23,7 @@ from facebench.cli.reconstruct import _print
 from facebench.recon.face.coefficients import POSE_NAMES, read_coefficients, schema
 from facebench.recon.face.crop import Box, write_boxes
 from facebench.recon.face.labels import TEMPLATE
+from facebench.recon.fitting import refinement
 from facebench.recon.morphable.load import load_model, save_npz
 from facebench.recon.morphable.procedural import procedural_model
 from facebench.recon.portraits import results as sheet
@@ -235,7 +236,7 @@ def test_labels_that_lie_where_no_face_is_are_doubted(weights: Path, tmp_path: P
 
 
 def test_folders_keep_their_shape_and_a_second_run_keeps_what_is_there(
-    weights: Path, tmp_path: Path
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photographs, out = tmp_path / "photographs", tmp_path / "photographs" / "faces"
     (photographs / "holiday").mkdir(parents=True)
@@ -255,6 +256,9 @@ def test_folders_keep_their_shape_and_a_second_run_keeps_what_is_there(
     assert (out / "holiday" / "a.ply").stat().st_mtime_ns == made
     json.loads(_run(*command, "--redo").stdout)
     assert (out / "holiday" / "a.ply").stat().st_mtime_ns > made
+    # A facebench that brings faces to landmarks in another way mixes none of its own with these.
+    monkeypatch.setattr(refinement, "REFINING", refinement.REFINING + 1)
+    assert json.loads(_run(*command).stdout)["faces"] == 1
 
 
 def test_all_faces_of_a_photograph(weights: Path, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from numpy.typing import NDArray
 
 from facebench.recon.face.coefficients import Coefficients, CoefficientSizes, FaceCoefficients
-from facebench.recon.face.crop import mean_face_pose
+from facebench.recon.face.crop import Box, mean_face_pose
 from facebench.recon.face.imaging import (
     AMBIENT,
     ambient_light,
@@ -30,6 +31,7 @@ from facebench.recon.morphable.load import load_model
 from facebench.recon.morphable.model import MorphableModel
 from facebench.recon.render import make_renderer
 from facebench.recon.render.face import FaceDecoder, FaceRenderer
+from facebench.recon.vision.landmarks import make_landmark_detector
 
 SIZE, FACES = 224, 4
 
@@ -223,6 +225,17 @@ def test_both_eyes_look_to_one_side(model: MorphableModel) -> None:
 def test_none_refines_nothing(model: MorphableModel) -> None:
     assert make_refiner(model, "none") is None
     assert isinstance(make_refiner(model, "embedded"), FaceRefiner)
+
+
+def test_faces_are_brought_to_sharpened_lips(model: MorphableModel) -> None:
+    refiner = make_refiner(model, "embedded")
+    assert refiner is not None
+    faces = [skimage.data.astronaut()], [Box(180.0, 80.0, 85.0, 85.0)]
+    found = refiner.detector.landmarks(*faces)[0]
+    plain = make_landmark_detector("embedded").landmarks(*faces)[0]
+    np.testing.assert_array_equal(found[:48], plain[:48])
+    opened, usual = (abs(points[66, 1] - points[62, 1]) for points in (found, plain))
+    assert opened > 1.1 * usual
 
 
 def test_a_dark_photograph_is_dark_skin_and_little_light() -> None:
