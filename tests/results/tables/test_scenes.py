@@ -235,6 +235,9 @@ def test_runs_of_different_detectors_are_told(tmp_path: Path) -> None:
     runs = [example_run(tmp_path / "a"), example_run(tmp_path / "b", detector="mtcnn")]
     assert "in different ways: embedded; mtcnn." in " ".join(scene_rows(read_series(runs)).notes)
     assert "different ways" not in " ".join(scene_rows(read_series(runs[:1])).notes)
+    ways = [example_run(tmp_path / f"way{way}", tracking=way) for way in (1, 2)]
+    told = " ".join(scene_rows(read_series(ways)).notes)
+    assert "embedded, followed in way 1; embedded, followed in way 2." in told
 
 
 def test_one_scale_for_all_is_shown(tmp_path: Path) -> None:
